@@ -27,10 +27,10 @@ def list_cells() -> None:
     """List the cells that come with nmt."""
     from nmt.cells import CELLS
 
-    typer.echo(format_table([[f"{name} ", _summary(kind)] for name, kind in CELLS.items()], align="ll"))
+    typer.echo(format_table([[f"{name} ", _summarise(kind)] for name, kind in CELLS.items()], align="ll"))
 
 
-def _summary(kind: type) -> str:
+def _summarise(kind: type) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -46,7 +46,7 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     cell = find_named_cell(name)(input, hidden)
     sizes = [[p, str(list(v.shape)), f"{v.numel():,}"] for p, v in cell.named_parameters()]
     total = [["total", "", f"{sum(p.numel() for p in cell.parameters()):,}"]]
-    typer.echo(format_table([[f"{name}: {_summary(type(cell))}"]]))
+    typer.echo(format_table([[f"{name}: {_summarise(type(cell))}"]]))
     typer.echo(f"\n{read_equations(cell)}\n\nParameters, {input} -> {hidden}")
     typer.echo(format_table(sizes + total, align="llr", widths=(12, 13, 11), indent=2))
     typer.echo(f"\nBefore the loop, all positions at once\n  W x + b      {list(cell.W.shape)}")

@@ -28,11 +28,11 @@ def list_corpora() -> None:
     from nmt.data.corpora import list_corpus_names, read_card
 
     for card in map(read_card, list_corpus_names()):
-        typer.echo(f"{card.name} ({' '.join(card.languages)}): {_status(card)}")
+        typer.echo(f"{card.name} ({' '.join(card.languages)}): {_describe_status(card)}")
         typer.echo(format_table([[f"{card.description} Licence: {card.licence}."]], indent=4) + "\n")
 
 
-def _status(card: "CorpusCard") -> str:
+def _describe_status(card: "CorpusCard") -> str:
     from nmt.data.corpora import find_directory, is_built_in
 
     if is_built_in(card):

@@ -57,7 +57,7 @@ def doctor(
     if json:
         typer.echo(to_json({"facts": facts, "findings": findings}, indent=2))
     else:
-        typer.echo("\n".join(_report(facts, findings)))
+        typer.echo("\n".join(_format_report(facts, findings)))
     if any(finding.level == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -86,24 +86,24 @@ def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]
     return facts, findings + of_training
 
 
-def _report(facts: Facts, findings: list[Finding]) -> Iterator[str]:
+def _format_report(facts: Facts, findings: list[Finding]) -> Iterator[str]:
     """Yield the facts, then the findings, and their counts."""
-    yield _labelled([[name, _describe(name, values)] for name, values in facts.items()])
+    yield _format_rows([[name, _describe_facts(name, values)] for name, values in facts.items()])
     for finding in findings:
         parts = (finding.where, *finding.example.splitlines(), finding.advice and f"Try: {finding.advice}")
         rows = [[finding.level, finding.what], *(["", part] for part in parts if part)]
-        yield "\n" + _labelled(rows)
+        yield "\n" + _format_rows(rows)
     counts = Counter[str](finding.level for finding in findings)
     totals = [f"{counts[level]} {level}{'s' * (counts[level] > 1)}" for level in LEVELS if counts[level]]
     yield "\n" + (", ".join(totals) or "no problems found")
 
 
-def _labelled(rows: list[list[str]]) -> str:
+def _format_rows(rows: list[list[str]]) -> str:
     longest = max((len(word) for _, text in rows for word in text.split()), default=0)  # do not wrap paths
     return format_table(rows, align="ll", widths=(MARGIN,), width=max(WIDTH, MARGIN + 1 + longest))
 
 
-def _describe(name: str, facts: Mapping[str, Any]) -> str:
+def _describe_facts(name: str, facts: Mapping[str, Any]) -> str:
     if "files" in facts:
         return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"
     memory = {

@@ -33,7 +33,7 @@ class VerbCommand(TyperCommand):
                 continue
             is_argument = param.param_type_name == "argument"
             title = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or "Options"
-            name = _metavar(param) if is_argument else " ".join(_option_parts(param, ctx))
+            name = _find_metavar(param) if is_argument else " ".join(_list_option_parts(param, ctx))
             sections.setdefault(title, []).append((name, _explain(record[1])))
         sections["Options"] = sections.pop("Options")  # after the groups of a long help
         for title, rows in sections.items():
@@ -42,19 +42,19 @@ class VerbCommand(TyperCommand):
                     formatter.write_dl(rows, col_max=COLUMN)
 
 
-def _metavar(param: Any) -> str:
+def _find_metavar(param: Any) -> str:
     if param.metavar:
         return str(param.metavar)
     return str(param.name).upper()
 
 
 def _format_argument(param: Any) -> str:
-    name = _metavar(param)
+    name = _find_metavar(param)
     name += "..." if param.nargs == -1 and "..." not in name else ""
     return name if param.required else f"[{name}]"
 
 
-def _option_parts(param: Any, ctx: Any) -> Iterator[str]:
+def _list_option_parts(param: Any, ctx: Any) -> Iterator[str]:
     """Yield the names of an option, the shortest first, and its value."""
     names = ", ".join(sorted(param.opts, key=len))
     yield names if names[1] != "-" else f"    {names}"

@@ -20,7 +20,7 @@ from nmt.cli.options import (
 )
 from nmt.cli.paths import READ
 from nmt.cli.progress import spinner
-from nmt.cli.terminal import UNLIMITED, format_table, to_json, unnamed_gates
+from nmt.cli.terminal import UNLIMITED, describe_unnamed_gates, format_table, to_json
 from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:
@@ -93,50 +93,54 @@ def gradients(
             systems = list(inspect_run_gradients(subject, lags=lags, plot=plot))
         else:
             systems = list(inspect_recipe_gradients(subject, lags=lags, plot=plot))
-    typer.echo(to_json(list(map(_gradient_fields, systems))) if json else "\n".join(_report(systems)))
+    typer.echo(
+        to_json(list(map(_list_gradient_fields, systems))) if json else "\n".join(_format_report(systems))
+    )
     if plot:
         panels: dict[str, list[Curve]] = {}
         for system in systems:
             for profile in system.profiles:
                 logs = [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in profile.norms]
                 curve = Curve(f"{system.name}, {profile.path}", range(len(logs)), logs)
-                panels.setdefault(f"log₁₀ of the norm, {_short_title(profile.cell)}", []).append(curve)
+                panels.setdefault(f"log₁₀ of the norm, {_format_title(profile.cell)}", []).append(curve)
         draw_curves(plot, panels, x="lag")
 
 
-def _gradient_fields(system: "ModelGradients") -> dict[str, Any]:
+def _list_gradient_fields(system: "ModelGradients") -> dict[str, Any]:
     names = ("path", "norms", "shares", "vanished", "exploded")
     reaches = [one.cell._asdict() | {name: getattr(one, name) for name in names} for one in system.profiles]
     clipping = {**system.clipping._asdict(), "factors": system.clipping.factors}
     return {"model": system.name, "reaches": reaches, "clipping": clipping}
 
 
-def _report(systems: "list[ModelGradients]") -> Iterator[str]:
+def _format_report(systems: "list[ModelGradients]") -> Iterator[str]:
     header, widths = ("", "norm", *map(str, SHOWN_LAGS), ""), (23, *[6] * 6, 11)
     for system in systems:
         yield system.name
-        yield format_table(map(_row, system.profiles), header, widths=widths, indent=1, width=UNLIMITED)
+        yield format_table(
+            map(_format_profile, system.profiles), header, widths=widths, indent=1, width=UNLIMITED
+        )
         yield f" {_describe_clipping(system.clipping)}\n"
     yield "norm: at lag 0; then the share of it that arrives that many positions back."
     yield "Last column: the first lag at which the share is below or above a limit."
 
 
-def _row(profile: "GradientProfile") -> list[str]:
+def _format_profile(profile: "GradientProfile") -> list[str]:
     """Return the norm, the shares, and the lag at which the gradient has vanished or exploded."""
     from nmt.lab.inspect.gradients import EXPLODED, VANISHED
 
-    shares = [_number(profile.shares[lag]) if lag < len(profile.shares) else "" for lag in SHOWN_LAGS]
+    shares = [_format_number(profile.shares[lag]) if lag < len(profile.shares) else "" for lag in SHOWN_LAGS]
     end = "" if profile.vanished is None else f"< {VANISHED:g}: {profile.vanished}"
     if profile.exploded is not None:
         end = f"> {EXPLODED:g}: {profile.exploded}"
-    return [f"{_short_title(profile.cell)} {profile.path}", _number(profile.norms[0]), *shares, end]
+    return [f"{_format_title(profile.cell)} {profile.path}", _format_number(profile.norms[0]), *shares, end]
 
 
-def _short_title(path: "CellPath") -> str:
+def _format_title(path: "CellPath") -> str:
     return f"{path.side} {path.layer} {ARROWS[path.direction]}"
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:.2f}" if 0.01 <= value < 1000 else f"{value:.0e}"
 
 
@@ -173,7 +177,7 @@ def exposure(
 
     parts = inspect_exposure(model, data, positions=positions, plot=plot)
     fields = [{**part._asdict(), "gap": part.gap} for part in parts]
-    typer.echo(to_json(fields) if json else _exposure_table(parts))
+    typer.echo(to_json(fields) if json else _format_exposure(parts))
     if plot:
         single = [part for part in parts if part.last == part.position]
         x = [part.position for part in single]
@@ -183,7 +187,7 @@ def exposure(
         draw_curves(plot, {"nats per word": [forced, free], "gap": [gap]}, x="target position")
 
 
-def _exposure_table(parts: "list[Exposure]") -> str:
+def _format_exposure(parts: "list[Exposure]") -> str:
     from nmt.lab.inspect.exposure import average_exposure
 
     names = [str(p.position) if p.last == p.position else f"{p.position}-{p.last}" for p in parts]
@@ -225,18 +229,20 @@ def gates(
 
 def format_gate_tables(cells: "list[CellStatistics]", positions: int) -> str:
     """Format a block of tables for each cell."""
-    return "\n\n".join("\n".join(_gate_tables(cell, positions)) for cell in cells)
+    return "\n\n".join("\n".join(_format_cell(cell, positions)) for cell in cells)
 
 
-def _gate_tables(cell: "CellStatistics", positions: int) -> Iterator[str]:
+def _format_cell(cell: "CellStatistics", positions: int) -> Iterator[str]:
     yield f"{cell.path.title}: {cell.path.cell}, {cell.pieces:,} tokens"
     if cell.gates:
-        rows = [[g.name, f"{g.mean:.3f}", _percent(g.open), _percent(g.closed)] for g in cell.gates]
-        yield _table(["gate", "mean", "open", "closed"], rows)
+        rows = [
+            [g.name, f"{g.mean:.3f}", _format_percent(g.open), _format_percent(g.closed)] for g in cell.gates
+        ]
+        yield _format_gate_table(["gate", "mean", "open", "closed"], rows)
     if cell.unnamed:
-        yield format_table([[f"({unnamed_gates(cell.unnamed)})"]], indent=2)
+        yield format_table([[f"({describe_unnamed_gates(cell.unnamed)})"]], indent=2)
     header = ["state", "norm", "kept", "updated", "time scale", "longest"]
-    yield _table(header, list(map(_state_row, cell.state)))
+    yield _format_gate_table(header, list(map(_format_state, cell.state)))
     count = len(cell.state[0].norms)
     shown = [position for position in SHOWN_POSITIONS if position <= min(positions, count)]
     rest = [f"{positions + 1}-"] if count > positions else []
@@ -244,18 +250,18 @@ def _gate_tables(cell: "CellStatistics", positions: int) -> Iterator[str]:
     for part in cell.state:
         norms = [part.norms[position - 1] for position in shown] + part.norms[positions:]
         rows.append([part.name, *(f"{norm:.2f}" for norm in norms)])
-    yield _table(["norm at", *map(str, shown), *rest], rows, width=6)
+    yield _format_gate_table(["norm at", *map(str, shown), *rest], rows, width=6)
 
 
-def _table(header: list[str], rows: list[list[str]], width: int = 11) -> str:
+def _format_gate_table(header: list[str], rows: list[list[str]], width: int = 11) -> str:
     return format_table(rows, header, widths=(14, *[width] * 9), indent=2, width=UNLIMITED)
 
 
-def _percent(share: float | None) -> str:
+def _format_percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _state_row(part: "StateStatistics") -> list[str]:
+def _format_state(part: "StateStatistics") -> list[str]:
     norm = f"{part.mean_norm:.2f}"
     if part.kept is None:
         return [part.name, norm, "-", "-", "-", "-"]

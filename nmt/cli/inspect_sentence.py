@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from nmt.cli.options import FileOption, Model, TrustCode
 from nmt.cli.paths import WRITTEN_FILE
-from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json, unnamed_gates
+from nmt.cli.terminal import WIDTH, describe_unnamed_gates, echo_note, format_table, to_json
 from nmt.data.text import read_lines_leniently
 from nmt.errors import UsageError
 from nmt.files import check_writable, write_file
@@ -46,7 +46,7 @@ def sentence(
     need matplotlib, which the extra `plot` installs. txt and json are printed if
     no file is given; json has every number.
     """
-    kind = _format(output, form)
+    kind = _choose_format(output, form)
     file = output or (None if kind in PRINTED else Path(f"sentence.{kind}"))
     if file is not None and kind in PICTURES:
         check_picture(file, kind)
@@ -60,16 +60,16 @@ def sentence(
 
     trace = inspect_sentence(model, decoded)
     if file is None:
-        typer.echo(_text(trace, kind, model.resolve().name), nl=False)
+        typer.echo(_format_text(trace, kind, model.resolve().name), nl=False)
         return
     if kind in PICTURES:
         draw_sentence(file, trace, kind)
     else:
-        write_file(file, _text(trace, kind, model.resolve().name).encode())
+        write_file(file, _format_text(trace, kind, model.resolve().name).encode())
     typer.echo(file)
 
 
-def _format(output: Path | None, form: str | None) -> str:
+def _choose_format(output: Path | None, form: str | None) -> str:
     if form is None and output is None:
         return FORMATS[0]
     kind = form or (output.suffix.removeprefix(".").lower() if output else "")
@@ -79,12 +79,12 @@ def _format(output: Path | None, form: str | None) -> str:
     return kind
 
 
-def _text(trace: "SentenceTrace", kind: str, name: str) -> str:
+def _format_text(trace: "SentenceTrace", kind: str, name: str) -> str:
     from nmt.lab.inspect.page import format_sentence_page
-    from nmt.lab.inspect.sentence import as_json
+    from nmt.lab.inspect.sentence import trace_to_dict
 
     if kind == "json":
-        return to_json(as_json(trace)) + "\n"
+        return to_json(trace_to_dict(trace)) + "\n"
     return "\n".join(describe_sentence(trace)) + "\n" if kind == "txt" else format_sentence_page(trace, name)
 
 
@@ -94,17 +94,17 @@ def describe_sentence(trace: "SentenceTrace") -> Iterator[str]:
     texts = [["source", trace.text], ["translation", trace.translation], ["score", score]]
     yield format_table(texts, align="ll", widths=(12,)) + "\n"
     columns = ("token", "p", "attention", "alternatives")
-    rows = [_token_row(trace, index) for index in range(len(trace.words))]
+    rows = [_format_token(trace, index) for index in range(len(trace.words))]
     yield format_table(rows, columns, align="llll", widths=TOKEN_WIDTHS) + "\n"
-    yield _hypotheses(trace) + "\n"
+    yield _format_hypotheses(trace) + "\n"
     header = ("gates and states", "mean", "least", "most", "varies", " most in")
-    yield format_table(_value_rows(trace), header, align="lrrrrl", widths=(35, 8, 7, 7, 7))
+    yield format_table(_format_values(trace), header, align="lrrrrl", widths=(35, 8, 7, 7, 7))
     for one in trace.recurrences:
         if one.unnamed:
-            yield format_table([[f"({one.path.title}: {unnamed_gates(one.unnamed)})"]], indent=2)
+            yield format_table([[f"({one.path.title}: {describe_unnamed_gates(one.unnamed)})"]], indent=2)
 
 
-def _token_row(trace: "SentenceTrace", index: int) -> list[str]:
+def _format_token(trace: "SentenceTrace", index: int) -> list[str]:
     word, attended = trace.words[index], ""
     if trace.attention is not None:
         weight, position = trace.attention[index].max(dim=0)
@@ -118,27 +118,27 @@ def _token_row(trace: "SentenceTrace", index: int) -> list[str]:
     return [word.piece, f"{math.exp(word.log_prob):.0%}", attended, "  ".join(others)]
 
 
-def _hypotheses(trace: "SentenceTrace") -> str:
+def _format_hypotheses(trace: "SentenceTrace") -> str:
     """Format the finished hypotheses of the beam, the best first."""
     ends = [branch for branch in trace.beam if branch.score is not None]
     if not ends:
         return f"finished hypotheses: none; the output was cut at {format_count(len(trace.words), 'token')}"
     rows = [
-        [f"{end.score:.3f}", f"{end.total:.3f}", "*" if end.best else "", " ".join(_tokens(trace, end))]
+        [f"{end.score:.3f}", f"{end.total:.3f}", "*" if end.best else "", " ".join(_list_tokens(trace, end))]
         for end in sorted(ends, key=lambda end: -(end.score or 0.0))
     ]
     title = "finished hypotheses (score, log probability)\n"
     return title + format_table(rows, align="rrrl", widths=(8, 8, 2))
 
 
-def _tokens(trace: "SentenceTrace", end: "BeamBranch") -> list[str]:
+def _list_tokens(trace: "SentenceTrace", end: "BeamBranch") -> list[str]:
     path = [end]
     while path[-1].parent >= 0:
         path.append(trace.beam[path[-1].parent])
     return [trace.spelling[branch.piece] for branch in reversed(path)]
 
 
-def _value_rows(trace: "SentenceTrace") -> Iterator[list[str]]:
+def _format_values(trace: "SentenceTrace") -> Iterator[list[str]]:
     for one in trace.recurrences:
         for name, value in one.values.items():
             spread = value.std(dim=0, correction=0)

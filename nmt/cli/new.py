@@ -55,11 +55,11 @@ def new(
     settings = ProjectSettings(SplitSettings(seed, held_out), minutes)
     with spinner("reading the pairs") as show:
         facts = create_project(directory, find_pair_files(pairs, src, tgt), settings, show)
-    for line in _summary(facts, directory):
+    for line in _format_summary(facts, directory):
         typer.echo(line)
 
 
-def _summary(facts: "ProjectFacts", directory: Path) -> list[str]:
+def _format_summary(facts: "ProjectFacts", directory: Path) -> list[str]:
     """Describe the new directory in a few lines; warnings go to stderr."""
     from nmt.lab.project.report import describe_time, list_findings
 

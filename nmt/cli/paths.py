@@ -33,7 +33,7 @@ def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
         roles = path_roles(verb)
         for name in (name for name in roles if roles[name] in (READ, READ_OR_STDIN)):
             values[name] = _find_models(values.get(name))
-        inputs = [path for name in roles for path in _inputs(roles[name], values.get(name))]
+        inputs = [path for name in roles for path in _list_inputs(roles[name], values.get(name))]
         names = {name: f"--{name.replace('_', '-')}" for name in roles if values.get(name) is not None}
         files = {names[name]: values[name] for name in names if roles[name] is WRITTEN_FILE}
         check_output_files({"standard output": STANDARD_OUTPUT, **files}, inputs)
@@ -63,7 +63,7 @@ def _find_models(value: Any) -> Any:
     return type(value)(find_model(Path(value))) if is_hub_name(value) else value
 
 
-def _inputs(role: PathRole, value: Any) -> Iterator[Path]:
+def _list_inputs(role: PathRole, value: Any) -> Iterator[Path]:
     """Yield the paths that an option reads; a word of a command line may be none."""
     if role is READ_OR_STDIN and value is None:
         yield STANDARD_INPUT

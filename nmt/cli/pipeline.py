@@ -67,9 +67,9 @@ def pipeline(
     if dry_run:
         typer.echo("\n".join([shlex.join(["cd", str(directory)]), *(step.command for step in steps)]))
         return
-    results = _run(plan, steps, jobs)
+    results = _run_steps(plan, steps, jobs)
     options = ["-o", str(output)] if output else []
-    _report(plan, steps, results, shlex.join(["nmt", "pipeline", *(words or []), *options]))
+    _write_report(plan, steps, results, shlex.join(["nmt", "pipeline", *(words or []), *options]))
     _check_results(results)
 
 
@@ -82,7 +82,7 @@ def _check_results(results: "Sequence[StepResult]") -> None:
         )
 
 
-def _run(plan: "PipelinePlan", steps: "Sequence[PipelineStep]", jobs: int) -> "list[StepResult]":
+def _run_steps(plan: "PipelinePlan", steps: "Sequence[PipelineStep]", jobs: int) -> "list[StepResult]":
     from nmt.lab.pipeline.engine import run_steps
     from nmt.lab.pipeline.report import format_minutes
     from nmt.lab.pipeline.runner import StepRunner
@@ -101,7 +101,7 @@ def _run(plan: "PipelinePlan", steps: "Sequence[PipelineStep]", jobs: int) -> "l
         return run_steps(plan.directory, steps, StepRunner(plan.directory, processes).run, jobs, show)
 
 
-def _report(
+def _write_report(
     plan: "PipelinePlan", steps: "Sequence[PipelineStep]", results: "Sequence[StepResult]", command: str
 ) -> None:
     """Write the report, and print its tables."""

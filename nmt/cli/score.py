@@ -13,7 +13,7 @@ from nmt.cli.progress import spinner
 from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
 from nmt.data.text import read_lines
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import METRICS, Score, compare
+from nmt.evaluation.metrics import METRICS, Score, SystemScores, compare
 from nmt.evaluation.metrics import score as evaluate
 from nmt.evaluation.tokenizers import AUTO, choose_tokenizer, is_known_language
 from nmt.operating_system import STANDARD_INPUT
@@ -90,7 +90,7 @@ def score(
             evaluator = partial(evaluate, lowercase=lowercase, tokenize=tokenize, confidence=confidence)
             results = {name: evaluator(lines, refs, names, name=name) for name, lines in systems.items()}
     if json:
-        typer.echo(to_json([_fields(*item) for item in results.items()], indent=2))
+        typer.echo(to_json([SystemScores(*item).to_dict() for item in results.items()], indent=2))
     else:
         typer.echo(_format_blocks(results))
     _hint_at_tokenizer(results, refs[0])
@@ -101,7 +101,7 @@ def _read_references(files: Sequence[Path], test_set: str | None, language: str 
     if bool(files) == (test_set is not None):
         raise UsageError("give the references: either --ref FILE, or --test-set NAME --language en-de")
     if test_set is None:
-        return [list(_read(path)) for path in files]
+        return [list(_read_text(path)) for path in files]
     from nmt.evaluation.public_test_sets import read_references
 
     return read_references(test_set, language)
@@ -110,10 +110,10 @@ def _read_references(files: Sequence[Path], test_set: str | None, language: str 
 def _read_systems(files: Sequence[Path], refs: Sequence[Path]) -> dict[str, list[str]]:
     if [*files, *refs].count(STDIN) > 1:
         raise UsageError("standard input (-) can be read once only")
-    return {str(path): list(_read(path)) for path in files}
+    return {str(path): list(_read_text(path)) for path in files}
 
 
-def _read(path: Path) -> list[str]:
+def _read_text(path: Path) -> list[str]:
     """Read lines; segments of words are joined, since scores are of words."""
     from nmt.data.vocabulary.codes import is_segmented, join_segments
 
@@ -151,22 +151,17 @@ def _hint_at_tokenized_text(systems: Mapping[str, Sequence[str]]) -> None:
             echo_note(f"{system}: {count:,} lines end in ' .'; scores need detokenized text")
 
 
-def _fields(system: str, scores: list[Score]) -> dict[str, object]:
-    present = [{name: v for name, v in score._asdict().items() if v is not None} for score in scores]
-    return {"system": system, "scores": present}
-
-
 def _format_blocks(results: dict[str, list[Score]]) -> str:
     """Format a block for each system, then the signatures, which all systems share."""
     blocks = []
     for system, scores in results.items():
-        table = format_table(map(_row, scores), align="lrl", widths=(7, 7), indent=2, width=UNLIMITED)
+        table = format_table(map(_format_row, scores), align="lrl", widths=(7, 7), indent=2, width=UNLIMITED)
         blocks.append(f"{system}\n{table}\n")
-    signatures = [f"{score.name}|{score.signature}" for score in next(iter(results.values()))]
+    signatures = [score.full_signature for score in next(iter(results.values()))]
     return "\n".join(blocks + signatures)
 
 
-def _row(score: Score) -> list[str]:
+def _format_row(score: Score) -> list[str]:
     notes = []
     if score.interval is not None:
         notes.append(f"  95%: {score.mean:.2f} ± {score.interval:.2f}")

@@ -16,7 +16,7 @@ from nmt.files import find_shipped_files
 from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:
-    from nmt.lab.memory import MemoryResult
+    from nmt.lab.memory_tasks import MemoryResult
     from nmt.lab.study.definition import StudyMember
 
 app = typer.Typer(
@@ -74,7 +74,7 @@ def run(
         )
     study, members = read_study(names[0], overrides)
     if plan:
-        typer.echo(_plan(members))
+        typer.echo(_format_plan(members))
         return
     directory = output or Path("studies") / Path(names[0]).stem
     check_data(directory, members)
@@ -85,7 +85,7 @@ def run(
         raise DataError(f"{failed} of {len(members)} members failed; run the same command to retry them")
 
 
-def _plan(members: "Sequence[StudyMember]") -> str:
+def _format_plan(members: "Sequence[StudyMember]") -> str:
     from nmt.lab.study.definition import count_parameters
 
     rows = {}
@@ -144,7 +144,7 @@ def memory(
     percentages of correct answers.
     """
     from nmt.cells import CELLS, find_named_cell
-    from nmt.lab.memory import TASKS, MemorySettings, measure_memory
+    from nmt.lab.memory_tasks import TASKS, MemorySettings, measure_memory
 
     defaults = QUICK if quick else FULL
     asked = _read_gaps(defaults[0] if gaps is None else gaps, hidden)
@@ -163,7 +163,7 @@ def memory(
     else:
         _print_accuracies(results, asked)
     if plot:
-        _draw(plot, results, asked)
+        _draw_accuracies(plot, results, asked)
 
 
 def _read_gaps(text: str, hidden: int) -> tuple[int, ...]:
@@ -187,15 +187,15 @@ def _check_names(option: str, names: list[str], known: list[str]) -> None:
 
 def _print_accuracies(results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
     """Print tables of up to `COLUMNS` gaps for each task."""
-    from nmt.lab.memory import TASKS
+    from nmt.lab.memory_tasks import TASKS
 
-    names = _short_names(results)
+    names = _shorten_names(results)
     for task in dict.fromkeys(one.task for one in results):
         chance = ["  by chance", f"{100 * TASKS[task].chance:{5 if len(results[0].seeds) > 1 else 10}.1f}"]
         for first in range(0, len(gaps), COLUMNS):
             block = slice(first, first + COLUMNS)
             of_task = [one for one in results if one.task == task]
-            rows = [[f"  {names[one.cell]}", *_percentages(one, block)] for one in of_task]
+            rows = [[f"  {names[one.cell]}", *_format_accuracies(one, block)] for one in of_task]
             rows += [chance] if first + COLUMNS >= len(gaps) else []
             header = (task, *(f"{gap:>10}" for gap in gaps[block]))
             widths = (20, *[11] * COLUMNS)
@@ -206,22 +206,22 @@ def _print_accuracies(results: "list[MemoryResult]", gaps: tuple[int, ...]) -> N
     typer.echo(f"percentage of correct answers by gap, {over}")
 
 
-def _short_names(results: "list[MemoryResult]") -> dict[str, str]:
+def _shorten_names(results: "list[MemoryResult]") -> dict[str, str]:
     """Shorten the names of custom cells to their class if that is unambiguous."""
     short = {one.cell: one.cell.rpartition(":")[2] for one in results}
     return {cell: name if [*short.values()].count(name) == 1 else cell for cell, name in short.items()}
 
 
-def _percentages(result: "MemoryResult", block: slice) -> list[str]:
+def _format_accuracies(result: "MemoryResult", block: slice) -> list[str]:
     if not result.deviations:
         return [f"{100 * mean:10.1f}" for mean in result.means[block]]
     pairs = zip(result.means[block], result.deviations[block], strict=True)
     return [f"{100 * mean:5.1f} ±{100 * deviation:<4.1f}" for mean, deviation in pairs]
 
 
-def _draw(file: Path, results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
+def _draw_accuracies(file: Path, results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
     panels: dict[str, list[Curve]] = {}
-    names = _short_names(results)
+    names = _shorten_names(results)
     for one in results:
         around = [100 * deviation for deviation in one.deviations] or None
         line = Curve(names[one.cell], gaps, [100 * mean for mean in one.means], around)

@@ -50,7 +50,7 @@ def format_table(
     return "\n".join((" " * indent + line).rstrip() for line in output.getvalue().splitlines())
 
 
-def unnamed_gates(gates: Sequence[str]) -> str:
+def describe_unnamed_gates(gates: Sequence[str]) -> str:
     """Explain why some gates of a cell cannot be shown."""
     return f"the cell's step assigns no variable to {', '.join(gates)}"
 

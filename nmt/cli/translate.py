@@ -38,7 +38,7 @@ def translate(**given: Any) -> None:
     from nmt.evaluation.invariance import InvarianceSample
 
     options = TranslateOptions(**given)
-    _check(options)
+    _check_options(options)
     job, models = prepare(options)
     identity = {"nmt": __version__, "model": models, **job.settings(), **options.identity()}
     checkpoint = resume.read_checkpoint(options.outputs, identity) if options.resume else None
@@ -47,12 +47,12 @@ def translate(**given: Any) -> None:
         echo_note(f"{options.output} was already complete")
         _check_failures(checkpoint.done.failed, options)
         return
-    sample, formatters = InvarianceSample(options.verify), _formatters(options)
+    sample, formatters = InvarianceSample(options.verify), _choose_formatters(options)
     # Lines translated together.
     ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     window_size = max(1, ahead * job.options.batch)
     with (
-        _workers(options, job) as work,
+        _open_workers(options, job) as work,
         open_input(options) as source,
         resume.open_output(sys.stdout.buffer, options.outputs, identity, checkpoint) as output,
         _report_partial_output(output),
@@ -78,7 +78,7 @@ def translate(**given: Any) -> None:
 translate.__signature__ = inspect.signature(TranslateOptions)  # type: ignore[attr-defined]
 
 
-def _check(options: TranslateOptions) -> None:
+def _check_options(options: TranslateOptions) -> None:
     """Refuse impossible combinations before the model is loaded."""
     for path in options.outputs:
         if path:
@@ -115,21 +115,23 @@ def _check(options: TranslateOptions) -> None:
 
 
 @contextmanager
-def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
+def _open_workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
     """Yield a function that translates windows in this process, or in several worker processes."""
     from nmt.operating_system import START_METHOD
     from nmt.workers import Workers
 
     if options.workers == 1:
-        work = _translator(options, job)
+        work = _build_translator(options, job)
         yield lambda windows, _: ((window, work(window)) for window in windows)
         return
-    begin = partial(_translator, options, job if START_METHOD == "fork" else None)
+    begin = partial(_build_translator, options, job if START_METHOD == "fork" else None)
     with Workers(begin, options.workers) as workers:
         yield workers.map
 
 
-def _translator(options: TranslateOptions, job: "Job | None") -> Callable[["Window"], list["Translation"]]:
+def _build_translator(
+    options: TranslateOptions, job: "Job | None"
+) -> Callable[["Window"], list["Translation"]]:
     """Return the function that translates a window; without a job, the models are loaded again."""
     from nmt.cli.translate_job import prepare
     from nmt.decoding.translation import translate_window
@@ -138,7 +140,7 @@ def _translator(options: TranslateOptions, job: "Job | None") -> Callable[["Wind
     return lambda window: translate_window(window.lines, loaded)
 
 
-def _formatters(options: TranslateOptions) -> list[Formatter]:
+def _choose_formatters(options: TranslateOptions) -> list[Formatter]:
     """Return the function that formats each output stream."""
     from nmt.decoding import io
 

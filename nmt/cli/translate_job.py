@@ -37,7 +37,7 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     load = partial(load_job, threads=options.threads, shortlist=options.shortlist, int8=options.int8)
     loaded = [load(path) for path in paths]
     jobs, fingerprints = [one.job for one in loaded], [one.fingerprint() for one in loaded]
-    job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
+    job = _configure_job(options, combine_jobs(jobs, _parse_weights(options, len(jobs)), options.average))
     if options.lm:
         from nmt.recipe.artifact import model_fingerprint
         from nmt.recipe.tasks.language_model import fuse_language_model, load_language_model
@@ -64,12 +64,12 @@ def suspend_garbage_collection() -> Iterator[None]:
 load_job = suspend_garbage_collection()(loading.load_job)
 
 
-def _configure(options: TranslateOptions, job: Job) -> Job:
+def _configure_job(options: TranslateOptions, job: Job) -> Job:
     """Apply the options to the first model's job."""
     interactive = options.source is None and sys.stdin.isatty()
     aligned = (options.details and job.attends) or options.alignments is not None
     return job._replace(
-        options=_search(options, job.options, attention=aligned or options.unk_replace),
+        options=_choose_search(options, job.options, attention=aligned or options.unk_replace),
         longest_part=options.max_length or job.longest_part,
         split=options.split,
         read_ahead=0 if interactive else options.read_ahead,
@@ -81,7 +81,7 @@ def _configure(options: TranslateOptions, job: Job) -> Job:
     )
 
 
-def _weights(options: TranslateOptions, models: int) -> list[float] | None:
+def _parse_weights(options: TranslateOptions, models: int) -> list[float] | None:
     if options.weights is None:
         return None
     try:
@@ -91,7 +91,7 @@ def _weights(options: TranslateOptions, models: int) -> list[float] | None:
         raise UsageError(message) from None
 
 
-def _search(options: TranslateOptions, recipe: Options, *, attention: bool) -> Options:
+def _choose_search(options: TranslateOptions, recipe: Options, *, attention: bool) -> Options:
     """Apply the options to the recipe's search."""
     sampled = options.sample or options.samples is not None
     candidates = options.samples or options.n_best or 1
@@ -130,7 +130,7 @@ def open_input(options: TranslateOptions) -> Iterator[InputLines]:
         total = None if options.quiet else _count_lines(options.source, shard)
         pipe = None if shard else open_pipe(stream)
         raw = shards.read_shard(stream, shard) if shard else pipe or iterate_lines(stream, options.source)
-        yield InputLines(_lines(raw, options, shard), total, shard, pipe)
+        yield InputLines(_number_lines(raw, options, shard), total, shard, pipe)
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def _open_stream(path: Path | None, *, seeks: bool) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _lines(
+def _number_lines(
     raw: Iterable[bytes], options: TranslateOptions, shard: shards.ShardRange | None
 ) -> Iterator[Line]:
     first = shard.first if shard else 1

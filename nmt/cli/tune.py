@@ -110,13 +110,15 @@ def format_result(result: "TuningResult") -> str:
     """Format the scores of all settings, and what was chosen."""
     tuning, points = result.tuning, result.points
     chosen = tuning.search.chosen
-    rows = [_row(point, is_chosen=point[:2] == (chosen.beam, chosen.length_penalty)) for point in points]
+    rows = [
+        _format_row(point, is_chosen=point[:2] == (chosen.beam, chosen.length_penalty)) for point in points
+    ]
     header = ("beam", "length penalty", points[0].score.name, "±", "behind", "±", "ms/line", "")
     table = format_table(rows, header, align="rrrrrrrl", width=UNLIMITED)
     return "\n".join([table, f"\n{points[0].score.signature}", *tuning.describe()])
 
 
-def _row(point: "GridPoint", *, is_chosen: bool) -> Sequence[str]:
+def _format_row(point: "GridPoint", *, is_chosen: bool) -> Sequence[str]:
     mark = "chosen" if is_chosen else "within noise" if point.is_good else ""
     values = (point.score.value, point.noise, point.behind, point.behind_noise)
     numbers = [f"{value:.2f}" for value in values]

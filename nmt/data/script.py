@@ -35,6 +35,11 @@ OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}
 
 
+def find_primary_language(tag: str) -> str:
+    """Return the primary subtag of a language tag: zh for zh-Hant and zh_TW."""
+    return tag.replace("_", "-").partition("-")[0].lower()
+
+
 WITHOUT_SPACES = frozenset(
     ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Tai", "New", "Yi"]
 )

@@ -38,20 +38,20 @@ FLOOR_MARGIN = 0.1  # smoothing gives hopeless translations a BLEU just above 0
 
 
 # sacreBLEU is imported when a scorer is made, so that the command line can list the names without it.
-def _bleu(lowercase: bool, tokenize: str, effective_order: bool = False) -> "Scorer":
+def _build_bleu(lowercase: bool, tokenize: str, effective_order: bool = False) -> "Scorer":
     from sacrebleu.metrics.bleu import BLEU
 
     # Without `force` it warns of " ." at line ends, as an untrained model writes it; `nmt score` has a note.
     return BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=effective_order, force=True)
 
 
-def _chrf(lowercase: bool = False, word_order: int = 0) -> "Scorer":
+def _build_chrf(lowercase: bool = False, word_order: int = 0) -> "Scorer":
     from sacrebleu.metrics.chrf import CHRF
 
     return CHRF(lowercase=lowercase, word_order=word_order)
 
 
-def _ter(lowercase: bool, tokenize: str) -> "Scorer":
+def _build_ter(lowercase: bool, tokenize: str) -> "Scorer":
     """Count edits of words; of characters where BLEU's tokenizer shows that words have no spaces."""
     from sacrebleu.metrics.ter import TER
 
@@ -61,10 +61,12 @@ def _ter(lowercase: bool, tokenize: str) -> "Scorer":
 
 METRICS: dict[str, Metric] = {
     # A sentence's BLEU counts only the n-gram orders that a short line has.
-    "bleu": Metric("BLEU", _bleu, lambda tokenize: _bleu(False, tokenize, effective_order=True)),
-    "chrf": Metric("chrF", lambda lowercase, _: _chrf(lowercase), lambda _: _chrf()),
-    "chrf++": Metric("chrF++", lambda lowercase, _: _chrf(lowercase, 2), lambda _: _chrf(word_order=2)),
-    "ter": Metric("TER", _ter, lambda tokenize: _ter(False, tokenize), higher_is_better=False),
+    "bleu": Metric("BLEU", _build_bleu, lambda tokenize: _build_bleu(False, tokenize, effective_order=True)),
+    "chrf": Metric("chrF", lambda lowercase, _: _build_chrf(lowercase), lambda _: _build_chrf()),
+    "chrf++": Metric(
+        "chrF++", lambda lowercase, _: _build_chrf(lowercase, 2), lambda _: _build_chrf(word_order=2)
+    ),
+    "ter": Metric("TER", _build_ter, lambda tokenize: _build_ter(False, tokenize), higher_is_better=False),
 }
 DEFAULT_METRICS = ("bleu", "chrf")
 """Metrics that every validation reports, and that the check of an exported model compares."""
@@ -98,6 +100,23 @@ class Score(NamedTuple):
     interval: float | None = None  # half the width of the 95% confidence interval
     p_value: float | None = None  # that the baseline is as good
     beyond_chance: bool | None = None  # whether p is below the test's level
+
+    @property
+    def full_signature(self) -> str:
+        """The signature with the name of the metric, as sacreBLEU prints it."""
+        return f"{self.name}|{self.signature}"
+
+
+class SystemScores(NamedTuple):
+    """The scores of a system, as `nmt score --json` writes them."""
+
+    system: str
+    scores: list[Score]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as JSON values, without those that are None."""
+        scores = [{name: v for name, v in score._asdict().items() if v is not None} for score in self.scores]
+        return {"system": self.system, "scores": scores}
 
 
 PAIRED_TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomisation"}
@@ -206,14 +225,16 @@ def compare(
     results: dict[str, Any] = {name: column for name, column in columns.items() if name != "System"}
     return {
         system: [
-            _compared_score(name, column[index], column[0], signatures[name].format(), LEVELS[test])
+            _build_compared_score(name, column[index], column[0], signatures[name].format(), LEVELS[test])
             for name, column in results.items()
         ]
         for index, system in enumerate(systems)
     }
 
 
-def _compared_score(name: str, system: "Result", baseline: "Result", signature: str, level: float) -> Score:
+def _build_compared_score(
+    name: str, system: "Result", baseline: "Result", signature: str, level: float
+) -> Score:
     p_value = system.p_value
     if p_value is not None and system.score == baseline.score:
         p_value = 1.0  # sacreBLEU counts larger differences, which gives equal systems the smallest p
@@ -231,12 +252,12 @@ def find_metric(name: str) -> Metric:
 
 
 def _build_scorer(name: str, lowercase: bool, tokenize: str) -> "Scorer":
-    with _explained_tokenizer(tokenize):
+    with _explain_tokenizer_errors(tokenize):
         return find_metric(name).corpus_scorer(lowercase, tokenize)
 
 
 @contextmanager
-def _explained_tokenizer(name: str) -> Iterator[None]:
+def _explain_tokenizer_errors(name: str) -> Iterator[None]:
     """Raise UsageError if libraries of a tokenizer are not installed, DataError if its model is not there."""
     try:
         yield
@@ -271,7 +292,7 @@ def sentence_score(metric: str, tokenize: str = "13a") -> Callable[[str, str], f
 
     `tokenize` is BLEU's tokenizer.
     """
-    with _explained_tokenizer(tokenize):
+    with _explain_tokenizer_errors(tokenize):
         scorer = find_metric(metric).sentence_scorer(tokenize)
     return lambda hyp, ref: float(scorer.sentence_score(hyp, [ref]).score)
 

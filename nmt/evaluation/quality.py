@@ -23,13 +23,13 @@ Correlation = Annotated[float, Ge(-1.0), Le(1.0)]
 
 
 @cache
-def _chrf() -> Callable[[str, str], float]:
+def _load_chrf() -> Callable[[str, str], float]:
     return sentence_score("chrf")
 
 
 def measure_agreement(best: str, others: list[str]) -> float:
     """Return the mean chrF of a translation, from 0 to 1, with others of its n-best list as the reference."""
-    return sum(_chrf()(best, other) for other in others) / len(others) / 100 if others else 1.0
+    return sum(_load_chrf()(best, other) for other in others) / len(others) / 100 if others else 1.0
 
 
 def _measure_coverage(best: Candidate) -> float:

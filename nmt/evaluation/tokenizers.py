@@ -60,8 +60,8 @@ def choose_tokenizer(language: str | None, lines: Iterable[str]) -> str:
     `language` is a tag such as `zh`, `zh-TW` or `tha`. ja-mecab and ko-mecab are chosen if they are
     installed, else char.
     """
-    kind = _find_kind(language) if language else None
-    kind = kind or _find_script_kind(islice(lines, SAMPLED))
+    kind = _find_language_tokenizer(language) if language else None
+    kind = kind or _find_script_tokenizer(islice(lines, SAMPLED))
     if kind in ANALYSERS:
         name, libraries = ANALYSERS[kind]
         return name if all(map(find_spec, libraries)) else "char"
@@ -79,7 +79,7 @@ def check_tokenizer(name: str) -> None:
         raise UsageError(f"no tokenizer '{name}', {suggestion(name, CHOICES)}")
 
 
-def _find_kind(tag: str) -> str | None:
+def _find_language_tokenizer(tag: str) -> str | None:
     code, *subtags = tag.replace("_", "-").lower().split("-")
     if not is_known_language(code):
         return None
@@ -89,7 +89,7 @@ def _find_kind(tag: str) -> str | None:
     return WITHOUT_SPACES.get(code, "13a")
 
 
-def _find_script_kind(lines: Iterable[str]) -> str:
+def _find_script_tokenizer(lines: Iterable[str]) -> str:
     characters: Counter[str] = Counter()
     for line in lines:
         characters.update(line)

@@ -93,11 +93,11 @@ class OnnxGraph:
     ) -> onnx.GraphProto:
         """Return the graph; the outermost one contains the constants of all."""
         initializers = [] if self.prefix else self.constants.protos
-        nodes = _needed(self.nodes, {value.name for value in outputs})
+        nodes = _find_needed(self.nodes, {value.name for value in outputs})
         return helper.make_graph(nodes, self.prefix or "nmt", inputs, outputs, initializers)
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+def _find_needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
     """Return the nodes on which the outputs depend: onnxruntime would run the others too."""
     kept = []
     for node in reversed(nodes):

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from nmt.export.graph import IR_VERSION, OPSET, ORT, GraphConstants, OnnxGraph, ValueName, declare_values
 from nmt.export.operations import Call, convert_operation
-from nmt.export.parts import EncoderModule, MaskedCellStep, StepModule, state_sizes
+from nmt.export.parts import EncoderModule, MaskedCellStep, StepModule, find_state_sizes
 from nmt.model.translator import TranslationModel
 
 ANY = torch.export.Dim.DYNAMIC
@@ -64,7 +64,7 @@ class GraphBuilder:
         arguments, keywords = mapped
         if node.target is torch.ops.nmt.scan.default:
             return self._convert_scan(graph, *arguments)
-        if not any(isinstance(leaf, ValueName) for leaf in _leaves(arguments)):
+        if not any(isinstance(leaf, ValueName) for leaf in _list_leaves(arguments)):
             return node.target(*arguments, **keywords)  # type: ignore[operator]
         return convert_operation(Call(graph, node), arguments, keywords)
 
@@ -93,22 +93,24 @@ class GraphBuilder:
         return [hs, *last]
 
 
-def _leaves(tree: Any) -> list[Any]:
+def _list_leaves(tree: Any) -> list[Any]:
     if isinstance(tree, (list, tuple)):
-        return [leaf for part in tree for leaf in _leaves(part)]
+        return [leaf for part in tree for leaf in _list_leaves(part)]
     return [tree]
 
 
 def build_encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert the encoder: src [B, S] to keys and values (with attention) and the initial decoder state."""
     traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), (FIRST_TWO,))
-    return _convert(translator, traced, ["src"], [*memory_names(translator), *state_names(translator)], int8)
+    return _convert(
+        translator, traced, ["src"], [*list_memory_names(translator), *list_state_names(translator)], int8
+    )
 
 
 def build_step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert one position of R hypotheses of B sentences; inputs and outputs as in `StepModule`."""
-    state = [torch.zeros(R - 1, size) for size in state_sizes(translator.decoder).values()]
-    names, attended = memory_names(translator), list[Tensor]()
+    state = [torch.zeros(R - 1, size) for size in find_state_sizes(translator.decoder).values()]
+    names, attended = list_memory_names(translator), list[Tensor]()
     if names:
         states = torch.zeros(B, S, translator.encoder.stack.layers[-1].output_size)
         memory = translator.decoder.attention.project_memory(states)
@@ -117,7 +119,7 @@ def build_step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelP
     inputs = (torch.full((R,), 4), torch.arange(R) % 3, state, attended)
     axes = [FIRST_TWO] * 4 + [FIRST] if attended else []
     traced = TracedModule(StepModule(translator), inputs, (FIRST, FIRST, [FIRST for _ in state], axes))
-    parts = state_names(translator)
+    parts = list_state_names(translator)
     reads = ["y", "parents", *parts, *([*names, "mask", "rows", "place"] if names else [])]
     gives = ["log_probs", *[f"next.{name}" for name in parts], *(["weights"] if names else [])]
     return _convert(translator, traced, reads, gives, int8)
@@ -133,14 +135,14 @@ def build_top_k_graph() -> onnx.ModelProto:
     return _to_model(helper.make_graph([node], "best", reads, gives))
 
 
-def memory_names(translator: TranslationModel) -> list[str]:
+def list_memory_names(translator: TranslationModel) -> list[str]:
     """Return the names of the arrays with an entry for each source position."""
     return ["keys", "values"] if translator.decoder.attention.context_size else []
 
 
-def state_names(translator: TranslationModel) -> list[str]:
+def list_state_names(translator: TranslationModel) -> list[str]:
     """Return the names of the fields of the decoder's state."""
-    return [f"state.{name}" for name in state_sizes(translator.decoder)]
+    return [f"state.{name}" for name in find_state_sizes(translator.decoder)]
 
 
 def _convert(

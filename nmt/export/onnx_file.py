@@ -38,8 +38,8 @@ def _check_graph(graph: memoryview, depth: int) -> None:
     for tensor in read_messages(graph, CONSTANTS):
         _check_tensor(tensor)
     for node in read_messages(graph, NODES):
-        [operation] = [*_texts(node, OPERATION)] or [""]
-        domain = next(_texts(node, DOMAIN), "")
+        [operation] = [*_read_texts(node, OPERATION)] or [""]
+        domain = next(_read_texts(node, DOMAIN), "")
         accepted = ACCEPTED.get(domain, ())
         if operation in REFUSED or (accepted is not None and operation not in accepted):
             raise ValueError(f"it uses the operation {domain}.{operation}")
@@ -66,5 +66,5 @@ def _check_tensor(tensor: memoryview) -> None:
             raise ValueError("its data is in another file")
 
 
-def _texts(message: memoryview, number: int) -> Iterator[str]:
+def _read_texts(message: memoryview, number: int) -> Iterator[str]:
     return (bytes(text).decode("utf-8", "replace") for text in read_messages(message, number))

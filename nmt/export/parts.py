@@ -65,7 +65,7 @@ class EncoderModule(nn.Module):
             states, finals = encode_with_scans(self.translator.encoder, src, mask)
             keys, values = decoder.attention.project_memory(states)
             start = decoder.start(Memory(states, keys, values, mask, finals))
-        return [*([] if keys is None or values is None else [keys, values]), *state_parts(start)]
+        return [*([] if keys is None or values is None else [keys, values]), *flatten_state(start)]
 
 
 def encode_with_scans(
@@ -104,12 +104,12 @@ class StepModule(nn.Module):
         decoder = self.translator.decoder
         with DataIndependentMode():
             bound = BoundDecoder(decoder, y.shape[0])
-            previous = state_from_parts(decoder, [part.index_select(0, parents) for part in state])
+            previous = unflatten_state(decoder, [part.index_select(0, parents) for part in state])
             attention = bind_attention(decoder, attended) if attended else None
             position = bound.step(bound.token_product(decoder.embedding(y)), previous, attention)
             log_probs = decoder.output(position.features).log_softmax(-1)
         weights = [] if position.weights is None else [position.weights]
-        return [log_probs, *state_parts(position.state), *weights]
+        return [log_probs, *flatten_state(position.state), *weights]
 
 
 def bind_attention(decoder: Decoder, attended: list[Tensor]) -> BoundAttention:
@@ -127,20 +127,20 @@ def bind_attention(decoder: Decoder, attended: list[Tensor]) -> BoundAttention:
     return by_sentence
 
 
-def state_sizes(decoder: Decoder) -> dict[str, int]:
+def find_state_sizes(decoder: Decoder) -> dict[str, int]:
     """Return the fields of a decoder's state, 0.h, 0.c, ..., feed, and the size of each."""
     cells = enumerate(layer.directions[0] for layer in decoder.stack.layers)
     sizes = {f"{depth}.{part}": cell.hidden_size for depth, cell in cells for part in cell.State._fields}
     return sizes | ({"feed": decoder.combine.out_features} if decoder.input_feeding else {})
 
 
-def state_parts(state: DecoderState) -> list[Tensor]:
-    """Return the fields of a decoder's state in the order of `state_sizes`."""
+def flatten_state(state: DecoderState) -> list[Tensor]:
+    """Return the fields of a decoder's state in the order of `find_state_sizes`."""
     parts = [part for layer in state.layers for part in layer]
     return parts if state.feed is None else [*parts, state.feed]
 
 
-def state_from_parts(decoder: Decoder, parts: list[Tensor]) -> DecoderState:
+def unflatten_state(decoder: Decoder, parts: list[Tensor]) -> DecoderState:
     """Build the decoder's state from its fields."""
     left = iter(parts)
     cells = [layer.directions[0] for layer in decoder.stack.layers]

@@ -21,8 +21,8 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score, score
 from nmt.evaluation.tuning import TUNING
 from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
-from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
-from nmt.export.parts import state_sizes
+from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, list_memory_names
+from nmt.export.parts import find_state_sizes
 from nmt.files import atomic_directory, file_sha256
 from nmt.formats import PROSE, stamp
 from nmt.model.translator import TranslationModel
@@ -75,7 +75,7 @@ def export(
     check_new_directory(output, [path])
     loaded = load_translator(path)
     texts = check or read_validation_texts(loaded)
-    config, report = export_config(loaded, int8=int8), None
+    config, report = build_config(loaded, int8=int8), None
     with atomic_directory(output) as folder:
         write_json(folder / CONFIG, asdict(config))
         traced = prepare_for_tracing(loaded.model)
@@ -142,7 +142,7 @@ def prepare_for_tracing(translator: TranslationModel) -> TranslationModel:
     return copied
 
 
-def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
+def build_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
     """Return the content of `config.json`."""
     recipe, translator = loaded.recipe, loaded.model
     return ExportConfig(
@@ -153,8 +153,8 @@ def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
         pieces=(len(loaded.source), len(loaded.target)),
         ids={"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK},
         vocabularies=("source" + loaded.source.suffix, "target" + loaded.target.suffix),
-        memory=memory_names(translator),
-        state=state_sizes(translator.decoder),
+        memory=list_memory_names(translator),
+        state=find_state_sizes(translator.decoder),
         search=recipe.search,
         tokenize=recipe.evaluation.tokenize,
     )
@@ -183,7 +183,7 @@ def _translate(job: Job, texts: ParityTexts, size: int, tokenize: str) -> tuple[
     milliseconds = 1000 * (time.perf_counter() - start) / max(1, len(lines))
     refs = texts.references
     scores = [] if refs is None else score(lines, [refs], DEFAULT_METRICS, tokenize=tokenize)
-    by_signature = {f"{s.name}|{s.signature}": s.value for s in scores}
+    by_signature = {one.full_signature: one.value for one in scores}
     return lines, SideMeasurements(size / 1e6, milliseconds, by_signature)
 
 

@@ -205,7 +205,7 @@ class GraphSession:
             check_graph(content)
         except ValueError as error:
             raise RefusedFile(file, f"it is not a graph of a translator ({error})", ADVICE) from None
-        self._session = _session(content, threads, file)
+        self._session = _open_session(content, threads, file)
         values = (self._session.get_inputs(), self._session.get_outputs())
         self.inputs, self.outputs = (
             {value.name: GraphValue(value.type, value.shape) for value in part} for part in values
@@ -223,7 +223,7 @@ class GraphSession:
         except Exception as error:  # onnxruntime declares no common class of its errors
             if is_out_of_memory(error):
                 raise
-            raise RefusedFile(self.file, f"it cannot be run ({_first_line(error)})", ADVICE) from None
+            raise RefusedFile(self.file, f"it cannot be run ({_find_first_line(error)})", ADVICE) from None
         for name, result, shape in zip(outputs, results, shapes, strict=True):
             if result.shape != shape:
                 raise RefusedFile(
@@ -250,11 +250,11 @@ def _is_same(actual: GraphValue, expected: GraphValue) -> bool:
     return all(size == wanted if wanted else not isinstance(size, int) for size, wanted in pairs)
 
 
-def _first_line(error: Exception) -> str:
+def _find_first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200]
 
 
-def _session(graph: bytes, threads: int, file: Path) -> "InferenceSession":
+def _open_session(graph: bytes, threads: int, file: Path) -> "InferenceSession":
     with report_missing_packages():
         import onnxruntime
     options = onnxruntime.SessionOptions()
@@ -267,4 +267,4 @@ def _session(graph: bytes, threads: int, file: Path) -> "InferenceSession":
     except Exception as error:  # as in `GraphSession.run`
         if is_out_of_memory(error):
             raise
-        raise RefusedFile(file, f"onnxruntime cannot load it ({_first_line(error)})", ADVICE) from None
+        raise RefusedFile(file, f"onnxruntime cannot load it ({_find_first_line(error)})", ADVICE) from None

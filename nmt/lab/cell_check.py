@@ -49,26 +49,26 @@ def list_forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     program, steps = find_program(cell, padded=False, dropped=False), list[ProductStep | KernelStep]()
     for part in program.products:
         if part.kernel is not None:
-            steps.append(_kernel_step(part.kernel))
+            steps.append(_describe_kernel(part.kernel))
         shape = (len(part.gates) * cell.hidden_size, cell.hidden_size)
         where = ", added to x in place" if part.fused else ""
         steps.append(ProductStep(shape, str(part.operand), f"gates {' '.join(part.gates)}{where}"))
-    return [*steps, _kernel_step(program.final)]
+    return [*steps, _describe_kernel(program.final)]
 
 
 def list_backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     """Return the steps of the backward pass at every position, in order."""
     program = find_program(cell, padded=False, dropped=False)
-    steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.derivative)]
+    steps: list[ProductStep | KernelStep] = [_describe_kernel(program.final.derivative)]
     for part in reversed(program.products):
         shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
         steps.append(ProductStep(shape, f"d gates {' '.join(part.gates)}", str(part.operand.gradient)))
         if part.kernel is not None:
-            steps.append(_kernel_step(part.kernel.derivative))
+            steps.append(_describe_kernel(part.kernel.derivative))
     return steps
 
 
-def _kernel_step(kernel: Kernel) -> KernelStep:
+def _describe_kernel(kernel: Kernel) -> KernelStep:
     count = sum(node.op == "call_function" for node in kernel.graph.nodes)
     compiled = generate_source(kernel, frozenset(), torch.float32) is not None
     return KernelStep(tuple(map(str, kernel.inputs)), tuple(map(str, kernel.outputs)), count, compiled)
@@ -125,7 +125,7 @@ def _run_check(name: str, check: Callable[..., float | None], *arguments: object
     return CheckResult(name, difference <= TOLERANCE, f"{difference:.0e}" if difference else "0")
 
 
-def _difference(*pairs: tuple[Tensor, Tensor]) -> float:
+def _find_difference(*pairs: tuple[Tensor, Tensor]) -> float:
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
@@ -157,7 +157,7 @@ def _check_engine(cell: Cell, x: Tensor, engine: Engine) -> float:
     differences = []
     for mask in (None, MASK):
         values, expected = (_run_layer(cell, x, mask, name) for name in (engine, "reference"))
-        differences.append(_difference(*zip(values, expected, strict=True)))
+        differences.append(_find_difference(*zip(values, expected, strict=True)))
     return max(differences)
 
 
@@ -167,9 +167,9 @@ def _check_padding(cell: Cell, x: Tensor) -> float:
     differences = []
     for row, length in enumerate(MASK.sum(0).tolist()):
         alone, alone_finals = layer(x[:length, row : row + 1], None)
-        differences.append(_difference((h[:length, row], alone[:, 0])))
+        differences.append(_find_difference((h[:length, row], alone[:, 0])))
         for state, alone_state in zip(finals, alone_finals, strict=True):
-            differences += [_difference((f[row], a[0])) for f, a in zip(state, alone_state, strict=True)]
+            differences += [_find_difference((f[row], a[0])) for f, a in zip(state, alone_state, strict=True)]
     return max(differences)
 
 
@@ -180,12 +180,12 @@ def _check_steps(cell: Cell, x: Tensor) -> float:
     for x_t in bound.project(x).unbind(0):
         s = bound.step(x_t, s)
         hs.append(s.h)
-    return _difference((h, torch.stack(hs)))
+    return _find_difference((h, torch.stack(hs)))
 
 
 def _check_order(cell: Cell, x: Tensor) -> float:
     layer, order = Layer([cell]), torch.tensor([1, 0, 2])
-    return _difference((layer(x, None)[0][:, order], layer(x[:, order], None)[0]))
+    return _find_difference((layer(x, None)[0][:, order], layer(x[:, order], None)[0]))
 
 
 def _check_parity(cell: Cell, x: Tensor, reference: nn.RNNBase) -> float:
@@ -197,7 +197,7 @@ def _check_parity(cell: Cell, x: Tensor, reference: nn.RNNBase) -> float:
     U = dict(reference.named_parameters())["weight_hh_l0"]
     own = torch.autograd.grad((h * weights).sum(), [x, cell.U])
     theirs = torch.autograd.grad((g * weights).sum(), [x, U])
-    return _difference((h, g), *zip(own, theirs, strict=True))
+    return _find_difference((h, g), *zip(own, theirs, strict=True))
 
 
 def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:

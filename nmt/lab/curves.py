@@ -62,10 +62,10 @@ def read_series(
 ) -> tuple[list[float], list[float]]:
     """Return the x coordinates and the values of a metric in the events of a kind; NaN where not a number."""
     chosen = [event for event in events if event["event"] == kind and metric in event]
-    return [_number(event.get(x)) for event in chosen], [_number(event[metric]) for event in chosen]
+    return [_to_float(event.get(x)) for event in chosen], [_to_float(event[metric]) for event in chosen]
 
 
-def _number(value: Any) -> float:
+def _to_float(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 

@@ -58,12 +58,12 @@ class Block(NamedTuple):
 def heading(text: str, level: int = 2) -> Block:
     """Write a heading; that of the document has level 1."""
     anchor = f' id="{_slug(text)}"' if level == 2 else ""
-    return Block(f"{'#' * level} {_markdown(text)}", f"<h{level}{anchor}>{escape(text)}</h{level}>")
+    return Block(f"{'#' * level} {_escape_markdown(text)}", f"<h{level}{anchor}>{escape(text)}</h{level}>")
 
 
 def contents(headings: Sequence[str]) -> Block:
     """Write links to headings of level 2."""
-    markdown = "\n".join(f"- [{_label(text)}](#{_slug(text)})" for text in headings)
+    markdown = "\n".join(f"- [{_escape_link_text(text)}](#{_slug(text)})" for text in headings)
     entries = "".join(f'<li><a href="#{_slug(text)}">{escape(text)}</a></li>' for text in headings)
     return Block(markdown, f'<nav aria-label="Contents"><ul>{entries}</ul></nav>')
 
@@ -73,13 +73,13 @@ def _slug(text: str) -> str:
     return "-".join(re.sub(r"[^\w\- ]", "", text.lower()).split(" "))
 
 
-def _label(text: str) -> str:
-    return _markdown(text).replace("[", "\\[").replace("]", "\\]")
+def _escape_link_text(text: str) -> str:
+    return _escape_markdown(text).replace("[", "\\[").replace("]", "\\]")
 
 
 def paragraph(text: str) -> Block:
     """Write a paragraph."""
-    return Block(_markdown(text), f"<p>{escape(text)}</p>")
+    return Block(_escape_markdown(text), f"<p>{escape(text)}</p>")
 
 
 def preformatted(text: str) -> Block:
@@ -91,14 +91,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) ->
     """Write rows under a head; the first `names` columns are names, the others numbers."""
     marks = ["---"] * names + ["--:"] * (len(head) - names)
     lines = (
-        "| " + " | ".join(_markdown(cell).replace("|", "\\|") for cell in row) + " |"
+        "| " + " | ".join(_escape_markdown(cell).replace("|", "\\|") for cell in row) + " |"
         for row in (head, marks, *rows)
     )
-    body = _row("th", head, names) + "".join(_row("td", row, names) for row in rows)
+    body = _format_html_row("th", head, names) + "".join(_format_html_row("td", row, names) for row in rows)
     return Block("\n".join(lines), f'<div class="wide" tabindex="0"><table>{body}</table></div>')
 
 
-def _row(kind: str, cells: Sequence[str], names: int) -> str:
+def _format_html_row(kind: str, cells: Sequence[str], names: int) -> str:
     row = "".join(
         f"<{kind}{' class=name' if i < names else ''}>{escape(cell)}</{kind}>" for i, cell in enumerate(cells)
     )
@@ -107,7 +107,7 @@ def _row(kind: str, cells: Sequence[str], names: int) -> str:
 
 def picture(file: Path, folder: Path, description: str) -> Block:
     """Show an SVG file: in Markdown by its path relative to `folder`, in HTML embedded."""
-    name = _label(description)
+    name = _escape_link_text(description)
     source = f"data:image/svg+xml;base64,{b64encode(file.read_bytes()).decode()}"
     return Block(
         f"![{name}]({file.relative_to(folder).as_posix()})",
@@ -115,7 +115,7 @@ def picture(file: Path, folder: Path, description: str) -> Block:
     )
 
 
-def _markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Write a text in one line in which Markdown finds no tags, entities, links or pictures."""
     line = " ".join(text.split())
     return line.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")

@@ -81,7 +81,7 @@ def draw_curves(
     axis is logarithmic, with a tick for each point. Raises UsageError as `check_picture` does.
     """
     names, size = _measure_curves(panels)
-    with _figure(path, "".join([x, *panels, *names]), size) as figure:
+    with _open_figure(path, "".join([x, *panels, *names]), size) as figure:
         _draw_curves(figure, panels, x=x, one_scale=one_scale, log_x=log_x)
         for axes, label in zip(figure.axes, panels, strict=True):
             if label in shares:
@@ -93,7 +93,7 @@ def build_curves(panels: Mapping[str, Sequence[Curve]], *, x: str) -> "Figure":
     with report_missing_packages():
         import matplotlib.figure  # noqa: F401 - whether it is installed
     names, size = _measure_curves(panels)
-    with _style("png", "".join([x, *panels, *names]), size) as figure:
+    with _open_styled_figure("png", "".join([x, *panels, *names]), size) as figure:
         _draw_curves(figure, panels, x=x)
     figure._repr_png_ = partial(_encode_png, figure)  # type: ignore[attr-defined]
     return figure
@@ -110,7 +110,7 @@ def _measure_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], t
     """Return the entries of the legend, and the size of the figure."""
     names, variants = _name_curves(panels)
     names = [*(names if len(names) > 1 else []), *(variants if len(variants) > 1 else [])]
-    return names, (WIDTH, HEIGHT * len(panels) + LEGEND * ceil(len(names) / _legend_columns(names)))
+    return names, (WIDTH, HEIGHT * len(panels) + LEGEND * ceil(len(names) / _count_legend_columns(names)))
 
 
 def _name_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], list[str]]:
@@ -121,7 +121,7 @@ def _name_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], list
     )
 
 
-def _legend_columns(names: Sequence[str]) -> int:
+def _count_legend_columns(names: Sequence[str]) -> int:
     return 3 if max(map(len, names), default=0) < SHORT_NAME else 1
 
 
@@ -157,7 +157,9 @@ def _draw_curves(
 
         handles = [Line2D([], [], **sign) for sign in signs.values()]
         labels = [f" {escape_controls(name)}" for name in signs]
-        figure.legend(handles, labels, loc="outside upper left", ncols=_legend_columns(labels), frameon=False)
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=_count_legend_columns(labels), frameon=False
+        )
 
 
 def draw_heat_maps(
@@ -169,7 +171,9 @@ def draw_heat_maps(
     """
     words = [word for maps in rows.values() for map_ in maps for word in (*map_.rows, *map_.columns)]
     lines = [ceil(len(maps) / ACROSS) for maps in rows.values()]
-    with _figure(path, "".join([title, *rows, *words]), (WIDTH, HEIGHT * sum(lines) + 0.6), kind) as figure:
+    with _open_figure(
+        path, "".join([title, *rows, *words]), (WIDTH, HEIGHT * sum(lines) + 0.6), kind
+    ) as figure:
         figure.suptitle(_wrap(title))  # matplotlib's wrapping takes a pair of $ for mathematics
         bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=lines)[:, 0]
         for band, deep, (label, maps) in zip(bands, lines, rows.items(), strict=True):
@@ -195,16 +199,18 @@ def check_picture(path: Path, kind: str | None = None) -> str:
 
 
 @contextmanager
-def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
+def _open_figure(
+    path: Path, text: str, size: tuple[float, float], kind: str | None = None
+) -> "Iterator[Figure]":
     """Yield a figure with fonts for the characters of `text`, written atomically when it is finished."""
     kind = check_picture(path, kind)
-    with atomic_file(path) as aside, _style(kind, text, size) as figure:
+    with atomic_file(path) as aside, _open_styled_figure(kind, text, size) as figure:
         yield figure
         figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
 
 
 @contextmanager
-def _style(kind: str, text: str, size: tuple[float, float]) -> "Iterator[Figure]":
+def _open_styled_figure(kind: str, text: str, size: tuple[float, float]) -> "Iterator[Figure]":
     """Yield a figure with fonts for the characters of `text`, drawn with the settings of this module."""
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.figure import Figure
@@ -215,7 +221,7 @@ def _style(kind: str, text: str, size: tuple[float, float]) -> "Iterator[Figure]
         "text.parse_math": False,
         "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "nmt",
-        "font.family": ["DejaVu Sans", *([] if kind == "svg" else _fallback_fonts(text)), "sans-serif"],
+        "font.family": ["DejaVu Sans", *([] if kind == "svg" else _find_fallback_fonts(text)), "sans-serif"],
     }
     with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
@@ -262,26 +268,26 @@ def _draw_panel(
     axes.grid(alpha=0.3)
 
 
-def _fallback_fonts(text: str) -> list[str]:
+def _find_fallback_fonts(text: str) -> list[str]:
     """Find an installed font for the characters that matplotlib's lacks; log a warning if there is none."""
     from matplotlib import font_manager
 
-    def missing_from(file: str, wanted: set[str]) -> set[str]:
+    def find_missing(file: str, wanted: set[str]) -> set[str]:
         font = font_manager.get_font(file)
         return {letter for letter in wanted if not font.get_char_index(ord(letter))}
 
-    missing = missing_from(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
+    missing = find_missing(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
     if not missing:
         return []
-    for font in _fonts():
-        if "Last Resort" not in font.name and not missing_from(font.fname, missing):
+    for font in _list_fonts():
+        if "Last Resort" not in font.name and not find_missing(font.fname, missing):
             return [font.name]
     letters = "".join(sorted(missing)[:10])
     log.warning(f"no installed font has {letters}: they are drawn as boxes; use .svg, which keeps text")
     return []
 
 
-def _fonts() -> "Iterator[FontEntry]":
+def _list_fonts() -> "Iterator[FontEntry]":
     """Yield the fonts that matplotlib has cached, regular ones first, then those installed since."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 

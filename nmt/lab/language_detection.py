@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from nmt.data.script import LANGUAGES, find_main_script, find_script, script_share
+from nmt.data.script import LANGUAGES, find_main_script, find_primary_language, find_script, script_share
 from nmt.errors import MissingPackage, report_missing_packages
 
 KANA = ("Hiragana", "Katakana")
@@ -24,10 +24,14 @@ def detect_language(text: str, languages: Collection[str]) -> list[DetectedLangu
     likely, and ordered as they are given.
     """
     script = find_main_script(text)
-    possible = [code for code in languages if script and LANGUAGES.get(_base(code), script) == script]
+    possible = [
+        code for code in languages if script and LANGUAGES.get(find_primary_language(code), script) == script
+    ]
     if script == "Han" and len(possible) > 1:  # Chinese has no kana, and Japanese text hardly ever none
         is_japanese = any(find_script(character) in KANA for character in text)
-        possible = [code for code in possible if (_base(code) == "ja") == is_japanese] or possible
+        possible = [
+            code for code in possible if (find_primary_language(code) == "ja") == is_japanese
+        ] or possible
     scripts = (script, *(KANA if script == "Han" else ()))
     share = 100.0 * script_share(text, [name for name in scripts if name]) if possible else 0.0
     weights = _classify(text, possible) if len(possible) > 1 else [1.0] * len(possible)
@@ -35,15 +39,10 @@ def detect_language(text: str, languages: Collection[str]) -> list[DetectedLangu
     return sorted(found, key=lambda one: -one.confidence)
 
 
-def _base(code: str) -> str:
-    """Return the language of a code such as zh-Hans."""
-    return code.partition("-")[0].partition("_")[0].lower()
-
-
 def _classify(text: str, languages: Sequence[str]) -> list[float]:
     """Return the probability of each language."""
     classifier, known = _load_classifier()
-    bases = [_base(code) for code in languages]
+    bases = [find_primary_language(code) for code in languages]
     usable = sorted({base for base in bases if base in known})
     if len(usable) < 2:
         return [1.0 / len(languages)] * len(languages)
@@ -81,4 +80,4 @@ NAMES = dict(entry.split(" ") for entry in _NAMES.split(","))
 
 def find_language_name(code: str) -> str:
     """Return the English name of a language; its code if it is not known."""
-    return NAMES.get(_base(code), code)
+    return NAMES.get(find_primary_language(code), code)

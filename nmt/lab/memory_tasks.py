@@ -38,7 +38,7 @@ def _draw(generator: torch.Generator, below: int, *shape: int) -> Tensor:
     return torch.randint(below, shape, generator=generator)
 
 
-def _batch(answer: Tensor, *parts: Tensor) -> TaskBatch:
+def _build_batch(answer: Tensor, *parts: Tensor) -> TaskBatch:
     """Concatenate parts [n, B] of the input; the answer [1, B] is the target of the last position."""
     inputs = torch.cat(parts)
     targets = torch.full_like(inputs, NO_TARGET)
@@ -46,14 +46,16 @@ def _batch(answer: Tensor, *parts: Tensor) -> TaskBatch:
     return TaskBatch(inputs, targets)
 
 
-def _constant(symbol: int, positions: int, batch: int) -> Tensor:
+def _repeat_symbol(symbol: int, positions: int, batch: int) -> Tensor:
     return torch.full((positions, batch), symbol)
 
 
 def draw_copy(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Recall a symbol after a gap of blanks (after Arjovsky et al., 2016, who use ten symbols)."""
     symbol = _draw(generator, SYMBOLS, 1, batch)
-    return _batch(symbol, symbol, _constant(SYMBOLS, gap, batch), _constant(SYMBOLS + 1, 1, batch))
+    return _build_batch(
+        symbol, symbol, _repeat_symbol(SYMBOLS, gap, batch), _repeat_symbol(SYMBOLS + 1, 1, batch)
+    )
 
 
 def draw_adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
@@ -65,14 +67,14 @@ def draw_adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     digits = _draw(generator, DIGITS, gap + 2, batch)
     marked = digits.clone()
     marked[[0, -1]] += DIGITS
-    return _batch(digits[[0, -1]].sum(0, keepdim=True), marked)
+    return _build_batch(digits[[0, -1]].sum(0, keepdim=True), marked)
 
 
 def draw_agreement(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Predict the last word from the first: "I grew up in France ... I speak fluent French"."""
     country = _draw(generator, SYMBOLS, 1, batch)
     words = SYMBOLS + _draw(generator, FILLERS, gap, batch)
-    return _batch(country, country, words, _constant(SYMBOLS + FILLERS, 1, batch))
+    return _build_batch(country, country, words, _repeat_symbol(SYMBOLS + FILLERS, 1, batch))
 
 
 def draw_brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
@@ -82,8 +84,8 @@ def draw_brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch
     inner = _draw(generator, BRACKETS, gap // 2, batch)
     pairs = torch.stack([inner, inner + BRACKETS], 1).flatten(0, 1)
     plain = _draw(generator, 2, gap // 2, batch).bool().repeat_interleave(2, 0)
-    last = _constant(letter, gap % 2, batch), _constant(letter + 1, 1, batch)
-    return _batch(kind, kind, pairs.where(plain, letter), *last)
+    last = _repeat_symbol(letter, gap % 2, batch), _repeat_symbol(letter + 1, 1, batch)
+    return _build_batch(kind, kind, pairs.where(plain, letter), *last)
 
 
 TASKS = {

@@ -114,15 +114,16 @@ def read_results(run: Path) -> dict[str, bytes]:
 def compare(uninterrupted: dict[str, bytes], killed: dict[str, bytes]) -> int:
     """Count the equal values of two runs; DataError for the first that differs."""
     for name in {**uninterrupted, **killed}:
-        if uninterrupted.get(name) != killed.get(name):
+        expected, value = uninterrupted.get(name), killed.get(name)
+        if value != expected:
             raise DataError(
-                f"resuming did not reproduce the uninterrupted run: {name} is {_shown(killed.get(name))} "
-                f"instead of {_shown(uninterrupted.get(name))}"
+                f"resuming did not reproduce the uninterrupted run: {name} is {_format_value(value)} instead "
+                f"of {_format_value(expected)}"
             )
     return len(uninterrupted)
 
 
-def _shown(value: bytes | None) -> str:
+def _format_value(value: bytes | None) -> str:
     if value is None:
         return "missing"
     try:

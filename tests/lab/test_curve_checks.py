@@ -37,12 +37,12 @@ def history(of: list[dict[str, Any]], **changes: Any) -> TrainingHistory:
     settings = {
         "metric": "bleu",
         "finished": True,
-        "by_patience": False,
+        "stopped_early": False,
         "warmup": 0,
         "clip_norm": 1.0,
         "remedies": ("decoder.dropout",),
-        "guess": math.log(8000),
-        "best": 300,
+        "uniform_loss": math.log(8000),
+        "best_update": 300,
     }
     return TrainingHistory(of, **{**settings, **changes})
 
@@ -93,31 +93,31 @@ def test_a_healthy_run_shows_none() -> None:
     ],
 )
 def test_each_problem_is_reported_with_what_to_try(of: list[dict[str, Any]], level: str, what: str) -> None:
-    (finding,) = check_curves(history(of, best=None))
+    (finding,) = check_curves(history(of, best_update=None))
     assert finding.level == level
     assert what in finding.what
     assert finding.advice
 
 
 def test_a_best_that_its_metric_calls_the_worst_was_chosen_in_the_wrong_direction() -> None:
-    ((level, what),) = said(events(), best=50)
+    ((level, what),) = said(events(), best_update=50)
     assert level == "error"
     assert (
         "(update 50) has bleu 2.00, but another reached 22.00: it was chosen in the wrong direction" in what
     )
-    assert said(events(), metric="loss", best=300) == []  # of a loss the least is the best
-    assert said(events(), metric="loss", best=50)[0][0] == "error"
+    assert said(events(), metric="loss", best_update=300) == []  # of a loss the least is the best
+    assert said(events(), metric="loss", best_update=50)[0][0] == "error"
 
 
 def test_early_stopping_on_one_metric_while_another_improves_is_a_warning() -> None:
     risen = events(validation=[3.0, 2.9, 2.8, 2.8, 2.8, 2.8, 2.81], bleu=[2, 9, 15, 19, 21, 22, 23])
-    ((level, what),) = said(risen, metric="loss", by_patience=True, best=200)
+    ((level, what),) = said(risen, metric="loss", stopped_early=True, best_update=200)
     assert level == "warning"
     assert "because loss did not improve, but bleu was at its best" in what
 
 
 def test_a_run_that_goes_on_is_not_said_to_have_ended() -> None:
-    assert said(events(bleu=[2, 9, 15, 19, 21, 22, 23]), finished=False, best=None) == []
+    assert said(events(bleu=[2, 9, 15, 19, 21, 22, 23]), finished=False, best_update=None) == []
 
 
 @pytest.mark.parametrize("loss", [7.0, 12.0])
@@ -152,7 +152,7 @@ def with_chrf(bleu: Sequence[float], chrf: Sequence[float] = CHRF) -> list[dict[
 
 @pytest.mark.parametrize(("fitting", "best"), [("zh", 50), ("char", 100), ("ko-mecab", 50)])
 def test_a_tokenizer_that_does_not_fit_is_found_by_a_metric_at_its_floor(fitting: str, best: int) -> None:
-    (finding,) = check_curves(history(with_chrf([0.0] * 7), fitting=fitting, best=best))
+    (finding,) = check_curves(history(with_chrf([0.0] * 7), fitting_tokenizer=fitting, best_update=best))
     assert finding.level == "error"
     assert finding.what == (
         "bleu stayed at 0.00 while chrf rose from 7.6 to 97.9: its tokenizer 13a does not split the target "
@@ -163,12 +163,15 @@ def test_a_tokenizer_that_does_not_fit_is_found_by_a_metric_at_its_floor(fitting
 
 def test_a_metric_at_its_floor_is_a_warning_where_another_chose() -> None:
     curves = with_chrf([0.0, 0.0, 0.02, 0.0, 0.0, 0.0, 0.0])
-    by_chrf = {"metric": "chrf", "best": 350, "finished": False}
-    assert [level for level, _ in said(curves, fitting="zh", **by_chrf)] == ["warning"]
-    assert [level for level, _ in said(curves, fitting="zh", best=300)] == ["warning"]
+    by_chrf = {"metric": "chrf", "best_update": 350, "finished": False}
+    assert [level for level, _ in said(curves, fitting_tokenizer="zh", **by_chrf)] == ["warning"]
+    assert [level for level, _ in said(curves, fitting_tokenizer="zh", best_update=300)] == ["warning"]
     assert said(curves, **by_chrf) == []  # English: too early for BLEU
 
 
 def test_a_metric_at_its_floor_in_a_run_that_has_learned_nothing_is_not_reported() -> None:
     stuck = events([4.0] * 7, [4.0] * 7, [0.0] * 7)
-    assert not any("stayed at" in what for _, what in said(stuck, fitting="zh", guess=2.0 * math.log(8000)))
+    assert not any(
+        "stayed at" in what
+        for _, what in said(stuck, fitting_tokenizer="zh", uniform_loss=2.0 * math.log(8000))
+    )

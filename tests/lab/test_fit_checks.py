@@ -23,20 +23,20 @@ SPOILED = {
         "3,000 pairs are too little data",
         "training longer does not help",
     ),
-    "learned by heart": (
+    "memorised": (
         {"of": events(MEMORISED, STUCK), "data": DATA},
         "whose loss has been flat since update 150",
-        "it has learned its pairs by heart",
+        "the model has memorised its pairs",
         "decoder.dropout, a smaller model",
     ),
     "the noise of a score": (
-        {"of": events(bleu=RISEN), "gains": {"bleu": NOISE}, "best": 350},
+        {"of": events(bleu=RISEN), "gains": {"bleu": NOISE}, "best_update": 350},
         "the last gain of bleu, from 4.69 to 6.22, is within the noise",
         "± 3.0",
         "no reason to train longer",
     ),
     "a learning rate that is too low": (
-        {"of": events(SLOWLY, SLOWLY), "peak": 1e-5},
+        {"of": events(SLOWLY, SLOWLY), "peak_rate": 1e-5},
         "falls at the end as fast as before",
         "the learning rate is too low",
         "training.learning_rate.peak=3e-05",
@@ -102,7 +102,7 @@ SPOILED = {
         "more pairs, thousands at least",
     ),
     "a learning rate far above the usual": (
-        {"of": events(), "peak": 0.1, "optimiser": "adam"},
+        {"of": events(), "peak_rate": 0.1, "optimiser": "adam"},
         "the learning rate, 0.1, is 100 times the 0.001 that is usual for adam",
         "end higher than it could",
         "training.learning_rate.peak=0.003",
@@ -128,7 +128,7 @@ SPOILED = {
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_a_run_spoiled_in_one_way_is_recognised_with_what_to_do(spoiled: str) -> None:
     facts, what, why, advice = SPOILED[spoiled]
-    found = check_curves(history(**{"best": None, **facts}))
+    found = check_curves(history(**{"best_update": None, **facts}))
     assert what in found[0].what
     assert why in found[0].what
     assert advice in found[0].advice
@@ -141,7 +141,7 @@ def test_a_healthy_run_on_enough_data_shows_none() -> None:
 
 def test_a_flat_loss_is_no_reason_to_train_longer_although_the_score_rose() -> None:
     """A model of 3,000 pairs: BLEU rose from 4.69 to 6.22 on 200 lines, its loss was flat for four epochs."""
-    facts: dict[str, Any] = {"data": DATA._replace(pairs=3000), "best": 350}
+    facts: dict[str, Any] = {"data": DATA._replace(pairs=3000), "best_update": 350}
     for gains in ({}, {"bleu": NOISE}):
         found = check_curves(history(events(MEMORISED, STUCK, RISEN), gains=gains, **facts))
         assert "too little data" in found[-1].what or "too little data" in found[0].what
@@ -164,12 +164,12 @@ def test_a_rate_too_low_is_seen_although_the_schedule_flattens_the_curve() -> No
         {**event, "learning_rate": rates[event["update"] // 50 - 1]} if event["event"] == "update" else event
         for event in events(losses, losses)
     ]
-    [finding] = check_curves(history(entries, peak=1e-4))
+    [finding] = check_curves(history(entries, peak_rate=1e-4))
     assert "the learning rate is too low" in finding.what
 
 
 def test_a_perfect_score_is_no_reason_to_train_longer() -> None:
-    assert not check_curves(history(events(bleu=[2, 9, 40, 80, 90, 98.8, 100]), best=350))
+    assert not check_curves(history(events(bleu=[2, 9, 40, 80, 90, 98.8, 100]), best_update=350))
 
 
 def test_a_run_that_ended_too_early_is_seen_by_its_loss() -> None:

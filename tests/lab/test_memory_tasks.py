@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nmt.lab.memory import (
+from nmt.lab.memory_tasks import (
     BRACKETS,
     DIGITS,
     NO_TARGET,

@@ -15,7 +15,7 @@ from nmt.decoding.job import Line
 from nmt.decoding.options import Request
 from nmt.decoding.translation import translate_window
 from nmt.errors import UsageError
-from nmt.lab.inspect.sentence import as_json, heat_map_range, trace_sentence
+from nmt.lab.inspect.sentence import heat_map_range, trace_sentence, trace_to_dict
 from nmt.trust import trust_file
 from tests.decoding.test_case import plain
 from tests.lab.small_models import TEXT, small, with_job
@@ -143,7 +143,7 @@ def test_a_gate_is_drawn_from_0_to_1_and_all_else_around_0() -> None:
 
 def test_everything_is_in_the_plain_values() -> None:
     found = trace_sentence(*small(), TEXT)
-    told = json.loads(json.dumps(as_json(found)))
+    told = json.loads(json.dumps(trace_to_dict(found)))
     assert [word["piece"] for word in told["words"]] == [word.piece for word in found.words]
     assert [branch["piece"] for branch in told["beam"]] == [found.spelling[b.piece] for b in found.beam]
     for one, numbers in zip(found.recurrences, told["recurrences"], strict=True):

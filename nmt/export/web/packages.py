@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.data.download import Report, Warn, download
+from nmt.data.download import Warn, download
 from nmt.errors import DataError, UsageError
 from nmt.files import file_sha256, lock_path
 from nmt.user_directories import cache_directory
@@ -63,14 +63,14 @@ PACKAGES = (
 """The smallest build of onnxruntime-web that runs the graphs, and sentencex (decision 0042)."""
 
 
-def fetch_packages(report: Report = lambda held: None, warn: Warn = lambda message: None) -> Path:
+def fetch_packages(warn: Warn = lambda message: None) -> Path:
     """Return the directory in the user's cache with all archives; those that are missing are downloaded."""
     folder = cache_directory() / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     with lock_path(folder, folder):
         for package in PACKAGES:
             target = folder / package.archive
-            download(package.url, target, sha256=package.sha256, size=package.size, report=report, warn=warn)
+            download(package.url, target, sha256=package.sha256, size=package.size, warn=warn)
     return folder
 
 

@@ -114,7 +114,7 @@ def convert_pattern(pattern: re.Pattern[str] | str) -> str:
     return PatternConverter({number: name for name, number in parsed.state.groupdict.items()}).convert(parsed)
 
 
-def find_characters(condition: Callable[[str], bool], among: Sequence[str]) -> list[int]:
+def encode_ranges(condition: Callable[[str], bool], among: Sequence[str]) -> list[int]:
     """Return the characters that meet a condition: distances between the ends of ranges, in turn."""
     kept = enumerate(ord(character) for character in among if condition(character))
     runs = groupby(kept, lambda entry: entry[1] - entry[0])
@@ -172,15 +172,13 @@ def classify_characters() -> dict[str, list[int]]:
     letters = [char for char in words if char.isalpha()]
     combining = [char for char in characters if unicodedata.combining(char)]
     classes = {
-        "combining": find_characters(lambda char: True, combining),
-        "virama": find_characters(
-            lambda char: unicodedata.combining(char) == normalisation.VIRAMA, combining
-        ),
-        "spaced": find_characters(is_written_with_spaces, words),
-        "hangul": find_characters(partial(_is_of_script, "Hangul"), letters),
+        "combining": encode_ranges(lambda char: True, combining),
+        "virama": encode_ranges(lambda char: unicodedata.combining(char) == normalisation.VIRAMA, combining),
+        "spaced": encode_ranges(is_written_with_spaces, words),
+        "hangul": encode_ranges(partial(_is_of_script, "Hangul"), letters),
     }
     for script in sorted(normalisation.JOINING_SCRIPTS):
-        classes[f"joining {script}"] = find_characters(partial(_is_of_script, script), letters)
+        classes[f"joining {script}"] = encode_ranges(partial(_is_of_script, script), letters)
     return classes
 
 

@@ -97,8 +97,3 @@ def _complete_service_worker(folder: Path) -> None:
     version, script = file_sha256(folder / CHECKSUMS)[:16], folder / SERVICE_WORKER
     head = f"const VERSION = {json.dumps(version)};\nconst FILES = {json.dumps(kept)};\n"
     script.write_bytes(head.encode() + (files(__package__) / "browser" / SERVICE_WORKER).read_bytes())
-
-
-def site_megabytes(folder: Path) -> float:
-    """Return the size of all files of a directory."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6

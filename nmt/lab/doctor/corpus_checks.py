@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nmt.data.pair_rules import mark_repeated
 from nmt.data.pairs import read_pairs
-from nmt.data.script import LANGUAGES
+from nmt.data.script import LANGUAGES, find_primary_language
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
 from nmt.lab.doctor.survey import LISTED, OccurrenceCounter, Survey, excerpt
 
@@ -70,7 +70,7 @@ def _share_finding(
     )
 
 
-def _occurrences(indices: Int64, example: str = "") -> OccurrenceCounter:
+def _count_occurrences(indices: Int64, example: str = "") -> OccurrenceCounter:
     return OccurrenceCounter(len(indices), (indices[:LISTED] + 1).tolist(), example)
 
 
@@ -120,7 +120,7 @@ def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:
         what = f"with a length ratio more than {np.exp(limit):.1f} times the usual one"
         advice = "most of them are not translations of each other: check them"
         advice += "" if limits_ratio else "; data.max_ratio drops such pairs"
-        hits = _occurrences(far, _excerpts(survey, far[:1]))
+        hits = _count_occurrences(far, _excerpts(survey, far[:1]))
         yield _share_finding(survey, hits, "pair", what, (0.01,), advice)
 
 
@@ -145,7 +145,7 @@ def _check_duplicates(survey: Survey) -> Iterator[Finding]:
     again = np.flatnonzero(mark_repeated(src * 31 + tgt))
     if len(again) >= 0.001 * len(survey):
         advice = "the model memorises repeated pairs; remove the duplicates unless they are wanted"
-        yield _share_finding(survey, _occurrences(again), "duplicate pair", "", (0.05, 0.9), advice)
+        yield _share_finding(survey, _count_occurrences(again), "duplicate pair", "", (0.05, 0.9), advice)
 
 
 def _check_scripts(survey: Survey) -> Iterator[Finding]:
@@ -157,21 +157,22 @@ def _check_scripts(survey: Survey) -> Iterator[Finding]:
         if not counts.any():
             continue
         main = int(counts.argmax())
+        main_script = survey.script_names[main]
         language = survey.corpus.languages[side]
-        expected = LANGUAGES.get(language.partition("-")[0].partition("_")[0].lower())
+        expected = LANGUAGES.get(find_primary_language(language))
         odd = np.flatnonzero((scripts != 0) & (scripts != main))
-        if expected not in (None, survey.names[main]):
+        if expected not in (None, main_script):
             yield Finding(
                 "error",
-                f"'{language}' is written in {expected} script, but this side is mostly {survey.names[main]}",
+                f"'{language}' is written in {expected} script, but this side is mostly {main_script}",
                 survey.file(side),
                 advice="check whether the two files, or data.src and data.tgt, are exchanged",
             )
         elif len(odd):
-            other = survey.names[scripts[odd[0]]]
-            what = f"mostly not in {survey.names[main]} script; the first is in {other}"
+            other = survey.script_names[scripts[odd[0]]]
+            what = f"mostly not in {main_script} script; the first is in {other}"
             advice = "they are in another language or on the wrong side: check and remove them"
-            hits = _occurrences(odd, _excerpts(survey, odd[:1], side))
+            hits = _count_occurrences(odd, _excerpts(survey, odd[:1], side))
             yield _share_finding(survey, hits, "line", what, (0.01,), advice, side)
 
 
@@ -192,7 +193,7 @@ def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Findin
             both = int(np.logical_and.reduce(known)[shared].sum())
             noun, what = "source line", f"{what}, {both:,} with their target"
         advice = "the score will be higher than on new text: remove them from the training data"
-        yield _share_finding(held_out, _occurrences(shared), noun, what, (0.02, 0.5), advice)
+        yield _share_finding(held_out, _count_occurrences(shared), noun, what, (0.02, 0.5), advice)
 
 
 def correlation(one: Float64, other: Float64) -> float:

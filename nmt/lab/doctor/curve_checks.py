@@ -11,8 +11,8 @@ from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, UNTRAINED, Tra
 from nmt.training.run_state import list_metric_directions
 
 SPIKE = 0.5  # nats per token by which the training loss may rise above its minimum so far
-LEARNED = 0.97  # a training loss below this share of its first value has fallen
-FAST = 0.05  # share of a validation loss by which it falls if training has ended too early
+LEARNED = 0.97  # share of its first value below which a loss has fallen
+FAST = 0.05  # relative decrease of the last validation loss above which training has ended too early
 PERFECT = 95  # a score above which nothing is left to improve
 SKIPPED = ("skip", "roll-back")  # events of updates that were not applied
 
@@ -27,7 +27,7 @@ def check_curves(history: TrainingHistory) -> list[Finding]:
 
 
 def find_fatal(history: TrainingHistory) -> Finding | None:
-    """Return the first problem that makes all others, and the translations, meaningless."""
+    """Return the first problem that makes the other checks, and the translations, meaningless."""
     return next((finding for rule in FATAL for finding in rule(history)), None)
 
 
@@ -51,11 +51,11 @@ def _advise_clipping(history: TrainingHistory) -> str:
 def _check_divergence(history: TrainingHistory) -> Iterator[Finding]:
     losses = history.losses("update") or history.losses("validation")
     update, loss = losses[-1] if losses else (0, 0.0)
-    if update > history.warmup and loss > history.guess:
+    if update > history.warmup and loss > history.uniform_loss:
         yield Finding(
             "error",
             f"the loss is worse than random guessing: {loss:.2f} nats per token at update {update:,}, a "
-            f"uniform guess has {history.guess:.2f}; the learning rate is too high",
+            f"uniform guess has {history.uniform_loss:.2f}; the learning rate is too high",
             "metrics.jsonl",
             advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam)"
             f"{_advise_clipping(history)}",
@@ -91,12 +91,12 @@ def _check_spikes(history: TrainingHistory) -> Iterator[Finding]:
         lowest = min(lowest, loss)
 
 
-def _check_learning(history: TrainingHistory) -> Iterator[Finding]:
+def _check_stagnation(history: TrainingHistory) -> Iterator[Finding]:
     losses = history.finite_losses("update")
     if len(losses) < MIN_ENTRIES or losses[-1][0] <= history.warmup:
         return
     first, last = losses[0][1], sum(loss for _, loss in losses[-MIN_ENTRIES:]) / MIN_ENTRIES
-    if last > max(LEARNED * first, UNTRAINED * history.guess):
+    if last > max(LEARNED * first, UNTRAINED * history.uniform_loss):
         yield Finding(
             "error",
             f"the training loss does not fall: {first:.2f} nats per token at first, {last:.2f} at the end",
@@ -116,11 +116,9 @@ def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
     training_then = [loss for u, loss in history.losses("update") if u <= turn][-1:] or training[:1]
     if last > lowest * (1 + OVERFIT) and training[-1] < training_then[0]:
         remedies = [*history.remedies, "a smaller model"]
-        cause = (
-            f"; {history.data.pairs:,} pairs are too little data"
-            if history.data and history.has_few_pairs
-            else ""
-        )
+        cause = ""
+        if history.data and history.has_few_pairs:
+            cause = f"; {history.data.pairs:,} pairs are too little data"
         yield Finding(
             "warning",
             f"overfitting since update {turn:,}: the validation loss rose from {lowest:.2f} to {last:.2f} "
@@ -131,25 +129,25 @@ def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
         )
 
 
-def _check_best(history: TrainingHistory) -> Iterator[Finding]:
+def _check_best_checkpoint(history: TrainingHistory) -> Iterator[Finding]:
     """Find a best checkpoint that is not the best by its own metric."""
     scores = history.scores(history.metric)
-    if not scores or history.best is None or history.is_at_floor(history.metric):
+    if not scores or history.best_update is None or history.is_at_floor(history.metric):
         return
     choose = max if list_metric_directions()[history.metric] else min
     _, best = choose(scores, key=lambda pair: pair[1])
-    kept = dict(scores).get(history.best, best)
+    kept = dict(scores).get(history.best_update, best)
     if kept != best:
         yield Finding(
             "error",
-            f"the best checkpoint (update {history.best:,}) has {history.metric} {kept:.2f}, but another "
-            f"reached {best:.2f}: it was chosen in the wrong direction",
+            f"the best checkpoint (update {history.best_update:,}) has {history.metric} {kept:.2f}, but "
+            f"another reached {best:.2f}: it was chosen in the wrong direction",
             "checkpoints/best",
             advice="average or translate with the checkpoint of that update, if it still exists",
         )
 
 
-def _check_floor(history: TrainingHistory) -> Iterator[Finding]:
+def _check_metric_at_floor(history: TrainingHistory) -> Iterator[Finding]:
     """Find a metric that stays at its floor while the translations become better."""
     losses, chrf = history.finite_losses("validation"), history.scores("chrf")
     if len(losses) < MIN_ENTRIES or losses[-1][1] > LEARNED * losses[0][1]:
@@ -157,25 +155,28 @@ def _check_floor(history: TrainingHistory) -> Iterator[Finding]:
     progress = f"the loss fell from {losses[0][1]:.2f} to {losses[-1][1]:.2f} nats per token"
     if chrf and not history.is_at_floor("chrf") and chrf[-1][1] > chrf[0][1]:
         progress = f"chrf rose from {chrf[0][1]:.1f} to {chrf[-1][1]:.1f}"
-    misfit = history.tokenize != history.fitting
+    tokenizer = history.fitting_tokenizer
     for metric in (name for name in METRICS if history.is_at_floor(name)):
-        decides, is_bleu = metric == history.metric, metric == "bleu" and misfit
-        if not decides and not is_bleu:
+        decides, misfits = metric == history.metric, metric == "bleu" and history.tokenize != tokenizer
+        if not decides and not misfits:
             continue
-        why = f": its tokenizer {history.tokenize} does not split the target text into words"
+        why, advice = "", "use training.validation.metric=chrf, or train longer: until then the loss decides"
+        if misfits:
+            why = f": its tokenizer {history.tokenize} does not split the target text into words"
+            advice = (
+                f"start a new run with evaluation.tokenize={tokenizer} and training.validation.metric=chrf; "
+                f"score this one with nmt score --tokenize {tokenizer}"
+            )
         choice = ", and it chose the best checkpoint" if decides and history.is_best_arbitrary() else ""
         yield Finding(
             "error" if choice else "warning",
-            f"{metric} stayed at {history.scores(metric)[-1][1]:.2f} while {progress}{why * is_bleu}{choice}",
+            f"{metric} stayed at {history.scores(metric)[-1][1]:.2f} while {progress}{why}{choice}",
             "metrics.jsonl, validation",
-            advice=f"start a new run with evaluation.tokenize={history.fitting} and training.validation."
-            f"metric=chrf; score this one with nmt score --tokenize {history.fitting}"
-            if is_bleu
-            else "use training.validation.metric=chrf, or train longer: until then the loss decides",
+            advice=advice,
         )
 
 
-def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
+def _check_still_improving(history: TrainingHistory) -> Iterator[Finding]:
     """Find a metric that was still improving when training ended."""
     if not history.finished:
         return
@@ -185,10 +186,10 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
             continue
         best = max(scores) if higher else min(scores)
         improving = scores[-1] == best and scores[-1] != scores[-2] and not (higher and best > PERFECT)
-        if not improving or (history.by_patience and metric == history.metric):
+        if not improving or (history.stopped_early and metric == history.metric):
             continue
         gain = f"from {scores[-2]:.2f} to {scores[-1]:.2f}"
-        if history.by_patience and not history.is_gain_noise(metric):
+        if history.stopped_early and not history.is_gain_noise(metric):
             yield Finding(
                 "warning",
                 f"training stopped early because {history.metric} did not improve, but {metric} was at its "
@@ -217,7 +218,7 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
             )
 
 
-def _check_falling(history: TrainingHistory) -> Iterator[Finding]:
+def _check_still_falling(history: TrainingHistory) -> Iterator[Finding]:
     """Find a validation loss that still fell fast when training ended."""
     losses = [loss for _, loss in history.finite_losses("validation")]
     if history.finished and len(losses) >= MIN_ENTRIES and losses[-1] < losses[-2] * (1 - FAST):
@@ -250,19 +251,19 @@ Rule = Callable[[TrainingHistory], Iterator[Finding]]
 FATAL: tuple[Rule, ...] = (
     _check_nan,
     _check_divergence,
-    _check_learning,
-    fit_checks.check_mismatch,
-    fit_checks.check_speed,
+    _check_stagnation,
+    fit_checks.check_validation_mismatch,
+    fit_checks.check_slow_learning,
 )
 """Rules whose findings make the others meaningless; only the first is reported."""
 RULES: tuple[Rule, ...] = (
-    _check_falling,
+    _check_still_falling,
     _check_skipped_updates,
     _check_spikes,
     _check_overfitting,
-    _check_floor,
-    _check_best,
-    _check_stop,
+    _check_metric_at_floor,
+    _check_best_checkpoint,
+    _check_still_improving,
     _check_clipping,
     *fit_checks.RULES,
 )

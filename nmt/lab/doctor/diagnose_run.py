@@ -45,7 +45,7 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     state = read_run_state(last)
     history = read_history(run, recipe, state, events, vocabulary=len(last.model["decoder.output.bias"]))
     findings = [*check_training_data(recipe), *check_curves(history)]
-    if not history.is_best_arbitrary() and not find_fatal(history):  # else translations say nothing
+    if not history.is_best_arbitrary() and not find_fatal(history):  # otherwise they are meaningless
         findings += check_translations(run, recipe)
     return describe_progress(state, find_epochs(state, events)), findings
 
@@ -53,22 +53,22 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
 def read_history(
     run: Path, recipe: Recipe, state: RunState, events: Sequence[Event], *, vocabulary: int
 ) -> TrainingHistory:
-    """Return the course of a run up to `state`, with what is known about its data and its vocabulary."""
-    training, judging = recipe.training, recipe.training.validation
+    """Return the history of a run up to `state`; `vocabulary` is the number of target tokens."""
+    training, validation = recipe.training, recipe.training.validation
     kept = checkpoint.follow_link(run / "checkpoints" / "best")
-    by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
+    stopped_early = bool(state.stale_metrics(validation.patience_by_metric, validation.stop_when))
     position = TrainingPosition(state.update, find_epochs(state, events), state.seconds / 60)
     return TrainingHistory(
         events,
         metric=state.best.metric,
-        finished=by_patience or position.completed(training.stop_after) >= 1,
-        by_patience=by_patience,
+        finished=stopped_early or position.completed(training.stop_after) >= 1,
+        stopped_early=stopped_early,
         warmup=training.learning_rate.warmup,
         clip_norm=training.clip_norm,
         remedies=tuple(find_remedies(recipe)),
-        guess=math.log(vocabulary),
-        best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
-        peak=training.learning_rate.peak,
+        uniform_loss=math.log(vocabulary),
+        best_update=int(kept.resolve().name[1:]) if kept.is_dir() else None,
+        peak_rate=training.learning_rate.peak,
         optimiser=training.optimiser,
         data=read_data_facts(run, recipe, vocabulary),
         gains=measure_last_gains(run, recipe, events),
@@ -158,7 +158,10 @@ def _find_tokenizers(recipe: Recipe) -> dict[str, str]:
     translation = select_task(recipe, TranslationRecipe)
     if translation is None:
         return {}
-    return {"tokenize": translation.evaluation.tokenize, "fitting": find_tokenizer(translation.data)}
+    return {
+        "tokenize": translation.evaluation.tokenize,
+        "fitting_tokenizer": find_tokenizer(translation.data),
+    }
 
 
 def find_remedies(recipe: Recipe) -> Iterator[str]:

@@ -24,8 +24,10 @@ def level_for_share(share: float, warning: float, error: float = 2.0) -> Level:
 
 
 def format_percent(share: float) -> str:
-    """Format a share as 12% or 0.3%."""
-    return f"{share:.0%}" if share >= 0.1 or not share else f"{share:.1%}" if share >= 0.001 else "<0.1%"
+    """Format a share as 12%, 0.3% or <0.1%."""
+    if 0 < share < 0.001:
+        return "<0.1%"
+    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"
 
 
 def format_count(count: int, noun: str) -> str:

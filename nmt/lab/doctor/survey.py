@@ -47,8 +47,8 @@ class Survey:
         self.pairs: dict[str, OccurrenceCounter] = defaultdict(OccurrenceCounter)
         self.hashes = (array("q"), array("q"))
         self.lengths = (array("I"), array("I"))
-        self.scripts = (array("b"), array("b"))  # indices in `names`
-        self.names: list[str | None] = [None]
+        self.scripts = (array("b"), array("b"))  # indices in `script_names`
+        self.script_names: list[str | None] = [None]  # None: no letters
         try:
             for number, (src, tgt) in enumerate(islice(read_pairs(corpus), limit), 1):
                 self._add(number, (src, tgt))
@@ -87,9 +87,9 @@ class Survey:
             self.hashes[side].append(hash(text))
             self.lengths[side].append(len(text))
             script = find_main_script(text)
-            if script not in self.names:
-                self.names.append(script)
-            self.scripts[side].append(self.names.index(script))
+            if script not in self.script_names:
+                self.script_names.append(script)
+            self.scripts[side].append(self.script_names.index(script))
 
 
 def excerpt(*lines: str) -> str:

@@ -1,4 +1,4 @@
-"""The events of a run, and the facts by which its learning curves are judged."""
+"""The events of a run, and the facts that the checks of its learning curves need."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ from nmt.lab.curves import Event, read_series
 
 MIN_ENTRIES = 3  # log entries or validations below which no trend is reported
 FEW_PAIRS = 20_000
-FLAT = 0.01  # share by which a loss must fall to be better
+FLAT = 0.01  # share of a loss; smaller decreases count as none
 UNTRAINED = 0.7
-"""Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
+"""Share of `uniform_loss` above which a model is hardly trained; a pretrained one starts below."""
 OVERFIT = 0.05  # share by which the validation loss may rise above its minimum
 
 
@@ -20,7 +20,7 @@ class TrainingDataFacts(NamedTuple):
 
     pairs: int
     dropped: int  # pairs that were left out
-    reason: str  # the most frequent one for that
+    reason: str  # the most frequent reason
     tokens: int  # on the target side
     vocabulary: int  # tokens of the target vocabulary
     characters: int = 0  # single characters among the tokens of the side that has most of them
@@ -32,15 +32,15 @@ class TrainingHistory(NamedTuple):
     events: Sequence[Event]
     metric: str  # by which the best checkpoint is chosen
     finished: bool  # training has ended, not been interrupted
-    by_patience: bool  # by early stopping
+    stopped_early: bool
     warmup: int
     clip_norm: float | None
     remedies: tuple[str, ...]  # settings against overfitting that are not in use
-    guess: float  # loss per token of a uniform random guess, in nats
-    best: int | None = None  # update of the checkpoint kept as the best
+    uniform_loss: float  # per token, of a uniform distribution over the vocabulary, in nats
+    best_update: int | None = None  # of the best checkpoint
     tokenize: str = "13a"  # BLEU's tokenizer
-    fitting: str = "13a"  # the one for the language and script of the target text
-    peak: float | None = None  # of the learning rate
+    fitting_tokenizer: str = "13a"  # the one for the language and script of the target text
+    peak_rate: float | None = None  # maximum of the learning rate
     optimiser: str = ""
     data: TrainingDataFacts | None = None  # None if the encoded data has been removed
     gains: Mapping[str, Score] = {}  # the last scores by metric, tested against the validation before
@@ -68,7 +68,7 @@ class TrainingHistory(NamedTuple):
         """Return True if the best checkpoint was chosen by a metric at its floor, and not by the loss."""
         losses = self.finite_losses("validation")
         lowest = min(losses, key=lambda pair: pair[1])[0] if losses else None
-        return self.is_at_floor(self.metric) and self.best is not None and self.best != lowest
+        return self.is_at_floor(self.metric) and self.best_update is not None and self.best_update != lowest
 
     def find_plateau(self) -> int | None:
         """Return the update since which the validation loss is flat or rises; None if it still falls."""

@@ -34,8 +34,8 @@ def build_beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: 
     indices = list[int]()  # of the rows that the last expansion selected
     for position, expansion in enumerate(expansions):
         parents = [indices[entry] if entry >= 0 else -1 for entry in expansion.live.entries.tolist()]
-        kept = _kept(position, expansion, parents)
-        pruned = _pruned(position, expansion, parents)[: options.beam]
+        kept = _list_kept(position, expansion, parents)
+        pruned = _list_pruned(position, expansion, parents)[: options.beam]
         indices = [len(branches) + i for i in range(len(kept))]
         branches += kept + pruned
     tokens, parent = best.ids + [EOS] * best.finished, -1
@@ -46,7 +46,7 @@ def build_beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: 
     return branches
 
 
-def _kept(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
+def _list_kept(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
     selected = expansion.selected
     columns = selected.tokens, expansion.log_probs, selected.totals, selected.parents
     return [
@@ -59,7 +59,7 @@ def _kept(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[B
     ]
 
 
-def _pruned(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
+def _list_pruned(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
     """Return the continuations that were considered and not kept, best first."""
     live, candidates, selected = expansion.live, expansion.candidates, expansion.selected
     kept = {*zip(selected.parents.tolist(), selected.tokens.tolist(), strict=True)}

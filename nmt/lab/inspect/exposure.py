@@ -37,7 +37,7 @@ def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, posit
             batch = to_device(batch, device)
             mask = batch.tgt[:, 1:] != model.pad
             forced, free = (
-                _losses(model, batch, teacher_forced)[mask].cpu()
+                _compute_losses(model, batch, teacher_forced)[mask].cpu()
                 for teacher_forced in (None, torch.zeros_like(mask))
             )
             index = mask.nonzero()[:, 1].clamp_max(positions).cpu()
@@ -58,7 +58,7 @@ def average_exposure(exposures: list[Exposure]) -> Exposure:
     return Exposure(1, exposures[-1].last, words, forced, free)
 
 
-def _losses(model: TranslationModel, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
+def _compute_losses(model: TranslationModel, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
     """Return -log p of each reference word, [B, T]."""
     tgt, output = batch.tgt[:, 1:], model.decoder.output
     features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], teacher_forced).features

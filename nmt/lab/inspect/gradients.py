@@ -81,7 +81,7 @@ def measure_gradient_profiles(
         states = [one.cell.State._fields for one in cells if one.path.side == side]
         several = dict.fromkeys(field for fields in states if len(fields) > 1 for field in fields)
         for only in (None, *several):
-            profiles += _measure(model, batches, lags, side, only)
+            profiles += _measure_side(model, batches, lags, side, only)
     order = [one.path for one in cells]
     return sorted(profiles, key=lambda profile: order.index(profile.cell))
 
@@ -103,7 +103,7 @@ def measure_clipping(
     return ClippingStatistics(norms, limit)
 
 
-def _measure(
+def _measure_side(
     model: TranslationModel, batches: Sequence[Batch], lags: int, side: str, only: str | None
 ) -> Iterator[GradientProfile]:
     """Profile the cells of a side, all steps of which pass gradients on through one field or all."""
@@ -120,15 +120,15 @@ def _measure(
             for name in of_cell[0]._fields
             if path.side == side and only in (None, name)
         }
-        norms = _encoder_norms if side == "encoder" else _decoder_norms
+        norms = _measure_encoder if side == "encoder" else _measure_decoder
         for key, values in norms(fields, batch, losses, lags):
             profiles.setdefault(key, []).append(values)
     for (path, name), of_batches in profiles.items():
-        mean, shares = _means(torch.cat(of_batches, 1))
+        mean, shares = _average_norms(torch.cat(of_batches, 1))
         yield GradientProfile(path, name if only is None else f"{name} alone", mean, shares)
 
 
-def _means(norms: Tensor) -> tuple[list[float], list[float]]:
+def _average_norms(norms: Tensor) -> tuple[list[float], list[float]]:
     """Return mean norms [lags + 1] and shares of the first; lags that no sentence has are omitted."""
     there = ~norms.isnan()
     norms = norms[there.any(1)].double()
@@ -137,22 +137,22 @@ def _means(norms: Tensor) -> tuple[list[float], list[float]]:
     return norms.nanmean(1).tolist(), (arrived / sent).where(arrived > 0, 0.0).tolist()
 
 
-def _decoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
+def _measure_decoder(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
     """Return the norms of the gradients of each token's loss with respect to the states before it."""
     for t in range(min(losses.shape[1], 2 * lags + 1)):
         first = max(0, t - lags)
         mask = t < batch.tgt_lengths
-        for key, norms in _norms(losses[:, t], {key: s[first : t + 1] for key, s in fields.items()}):
+        for key, norms in _compute_norms(losses[:, t], {key: s[first : t + 1] for key, s in fields.items()}):
             filled = norms.new_full((lags + 1, norms.shape[1]), math.nan)
             filled[: len(norms)] = norms.flip(0)
             yield key, filled[:, mask]
 
 
-def _encoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
+def _measure_encoder(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
     """Return the norms of the gradients of a sentence's loss, from the last state of each direction."""
     length = batch.src_lengths
     steps = torch.arange(lags + 1).unsqueeze(1)
-    for (path, name), norms in _norms(losses, fields):
+    for (path, name), norms in _compute_norms(losses, fields):
         if path.direction == "backward":
             norms, index = norms.flip(0), steps.expand(-1, len(length))
         else:
@@ -162,7 +162,7 @@ def _encoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) ->
         yield (path, name), values.where(mask, math.nan)
 
 
-def _norms(losses: Tensor, fields: Profiles) -> Norms:
+def _compute_norms(losses: Tensor, fields: Profiles) -> Norms:
     """Return norms [positions, B] of the gradients of the summed losses; sentences are independent."""
     flat = [value for values in fields.values() for value in values]
     gradients = iter(torch.autograd.grad(losses.sum(), flat, retain_graph=True, materialize_grads=True))

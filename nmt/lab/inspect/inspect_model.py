@@ -55,7 +55,7 @@ def inspect_exposure(
 ) -> list[Exposure]:
     """Measure the exposure of the translator in `model` on the pairs `data`, else on its validation pairs."""
     loaded = load_translator(model)
-    with _batches(loaded, data, plot) as batches:
+    with _open_batches(loaded, data, plot) as batches:
         return measure_exposure(loaded.model, batches, positions=positions)
 
 
@@ -64,7 +64,7 @@ def inspect_gates(
 ) -> list[CellStatistics]:
     """Measure the gates of `model` on the pairs or the text `data`, else on its validation data."""
     loaded = load_model(model)
-    with _batches(loaded, data, plot) as batches:
+    with _open_batches(loaded, data, plot) as batches:
         return measure_gates(loaded.model, batches, positions=positions)
 
 
@@ -82,26 +82,28 @@ def inspect_recipe_gradients(
     with TemporaryDirectory() as folder:
         seed_generators(recipe.seed)
         task = find_task(recipe).prepare(Path(folder), SINGLE_PROCESS)
-        yield from _gradients(recipe, _untrained(recipe, task.model), task.epochs, lags)
+        yield from _measure_models(recipe, _build_untrained(recipe, task.model), task.epochs, lags)
 
 
 def inspect_run_gradients(run: Path, *, lags: int, plot: Path | None = None) -> Iterator[ModelGradients]:
     """Measure a run's trained model, then it and others before training, on validation batches."""
     loaded = load_model(run)
     recipe, task = loaded.recipe, find_task(loaded.recipe)
-    trained = [(f"{_cells(recipe)}, trained", loaded.model)]
+    trained = [(f"{_name_cells(recipe)}, trained", loaded.model)]
     with TemporaryDirectory() as folder:
-        corpus = _validation_data(loaded)
+        corpus = _find_validation_data(loaded)
         _check_plot(plot, corpus.all_files)
         epochs = task.epoch_batches(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
-        yield from _gradients(recipe, chain(trained, _untrained(recipe, loaded.model)), epochs, lags)
+        yield from _measure_models(
+            recipe, chain(trained, _build_untrained(recipe, loaded.model)), epochs, lags
+        )
 
 
 @contextmanager
-def _batches(loaded: LoadedModel, data: str | None, plot: Path | None) -> Iterator[Iterable[Batch]]:
+def _open_batches(loaded: LoadedModel, data: str | None, plot: Path | None) -> Iterator[Iterable[Batch]]:
     """Yield an iterator over `data` or, without it, the validation data."""
     task = find_task(loaded.recipe)
-    corpus = _validation_data(loaded) if data is None else task.find_corpus(data)
+    corpus = _find_validation_data(loaded) if data is None else task.find_corpus(data)
     _check_plot(plot, corpus.all_files)
     with TemporaryDirectory() as folder:
         yield task.read_once(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
@@ -112,7 +114,7 @@ def _check_plot(plot: Path | None, inputs: Iterable[Path]) -> None:
         check_output_files({"--plot": plot}, inputs)
 
 
-def _validation_data(loaded: LoadedModel) -> Corpus:
+def _find_validation_data(loaded: LoadedModel) -> Corpus:
     try:
         return find_part(loaded.recipe.data, "valid")
     except DataError as error:
@@ -121,30 +123,30 @@ def _validation_data(loaded: LoadedModel) -> Corpus:
         ) from None
 
 
-def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
+def _build_untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
     """Yield untrained models of the size of `like`: with the recipe's cells, and with others."""
-    yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
+    yield f"{_name_cells(recipe)} at initialisation", _build_model(recipe, like)
     stacks = find_stack_settings(recipe)
     for cell in COMPARED_CELLS:
         if any(side.cell != cell for side in stacks.values()):
             # The cell's default gate biases, too.
             sides: dict[str, Any] = {name: replace(s, cell=cell, gate_bias={}) for name, s in stacks.items()}
-            yield f"{cell} at initialisation", _build(replace(recipe, **sides), like)
+            yield f"{cell} at initialisation", _build_model(replace(recipe, **sides), like)
 
 
-def _cells(recipe: Recipe) -> str:
+def _name_cells(recipe: Recipe) -> str:
     """Return the names of a recipe's cells, each once."""
     names = [cell for side in find_stack_settings(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
 
-def _build(recipe: Recipe, like: TranslationModel) -> TranslationModel:
+def _build_model(recipe: Recipe, like: TranslationModel) -> TranslationModel:
     seed_generators(recipe.seed)
     sides = [side for side in (like.encoder, like.decoder) if not isinstance(side, NoEncoder)]
     return find_task(recipe).build_model([side.embedding.num_embeddings for side in sides])
 
 
-def _gradients(
+def _measure_models(
     recipe: Recipe, models: Iterable[tuple[str, TranslationModel]], epochs: EpochBatches, lags: int
 ) -> Iterator[ModelGradients]:
     """Measure named models on the first batches of an epoch."""

@@ -71,8 +71,10 @@ def format_sentence_page(trace: SentenceTrace, name: str) -> str:
 
     A sentence that is too long for MAX_BYTES is cut to its first positions, which the page reports.
     """
-    frame = _frame()
-    return _json(pack_trace(trace, name, MAX_BYTES - sum(len(part.encode()) for part in frame))).join(frame)
+    frame = _read_frame()
+    return _to_json(pack_trace(trace, name, MAX_BYTES - sum(len(part.encode()) for part in frame))).join(
+        frame
+    )
 
 
 def pack_trace(trace: SentenceTrace, name: str, size: int = MAX_BYTES) -> dict[str, Any]:
@@ -83,9 +85,9 @@ def pack_trace(trace: SentenceTrace, name: str, size: int = MAX_BYTES) -> dict[s
     positions = max(len(trace.source), len(trace.words))
     while True:
         shown = truncate(trace, positions)
-        data = _data(trace, shown, name)
-        packed = {**data, "recurrences": _cells(shown.recurrences, size - len(_json(data).encode()))}
-        if len(_json(packed).encode()) < size or positions == 1:
+        data = _pack_output(trace, shown, name)
+        packed = {**data, "recurrences": _pack_cells(shown.recurrences, size - len(_to_json(data).encode()))}
+        if len(_to_json(packed).encode()) < size or positions == 1:
             return packed
         positions = positions * 7 // 8
 
@@ -100,7 +102,7 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
         f"{cell.path.title} ({cell.path.cell})": [
             HeatMap(
                 name,
-                value[:, _units_by_variation(cell)].t().tolist(),
+                value[:, _sort_units(cell)].t().tolist(),
                 [],
                 trace.source if cell.path.side == "encoder" else output,
                 *heat_map_range(value),
@@ -115,7 +117,7 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
     draw_heat_maps(path, rows, title=f"{trace.text} → {trace.translation}", kind=kind)
 
 
-def _frame() -> list[str]:
+def _read_frame() -> list[str]:
     """Return the page before and after its data."""
     html, script, css = (
         "\n".join((BROWSER_FILES / name).read_text(encoding="utf-8") for name in names)
@@ -128,13 +130,13 @@ def _frame() -> list[str]:
     return [before, after.replace("/* js */", script)]
 
 
-def _json(data: object) -> str:
+def _to_json(data: object) -> str:
     # A sentence may hold "</script>": without the characters that begin markup it cannot end the data.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
 
 
-def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
+def _pack_output(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
     """Return all data but the cells; counts and sums are those of the untruncated sentence."""
     texts = {"name": escape_controls(name), "text": trace.text, "translation": trace.translation}
     return {
@@ -160,17 +162,19 @@ def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, An
     }
 
 
-def _cells(cells: Sequence[CellRecord], free: int) -> list[dict[str, Any]]:
+def _pack_cells(cells: Sequence[CellRecord], free: int) -> list[dict[str, Any]]:
     """Return all cells, with as many units of each as there are characters for."""
-    minimum = len(_json([_cell(cell, 1) for cell in cells]).encode()) + len(cells) * UNITS * UNIT_CHARACTERS
+    minimum = (
+        len(_to_json([_pack_cell(cell, 1) for cell in cells]).encode()) + len(cells) * UNITS * UNIT_CHARACTERS
+    )
     characters = min(VALUE_CHARACTERS, max(MIN_VALUE_CHARACTERS, free - minimum))
     values = sum(len(value) for cell in cells for value in cell.values.values())
     units = max(1, min(UNITS, characters * 3 // 4 // max(values, 1)))
-    return [_cell(cell, units) for cell in cells]
+    return [_pack_cell(cell, units) for cell in cells]
 
 
-def _cell(cell: CellRecord, units: int) -> dict[str, Any]:
-    shown = _units_by_variation(cell)[:units].sort().values
+def _pack_cell(cell: CellRecord, units: int) -> dict[str, Any]:
+    shown = _sort_units(cell)[:units].sort().values
     return {
         "title": cell.path.title,
         "side": cell.path.side,
@@ -186,7 +190,7 @@ def _cell(cell: CellRecord, units: int) -> dict[str, Any]:
     }
 
 
-def _units_by_variation(cell: CellRecord) -> Tensor:
+def _sort_units(cell: CellRecord) -> Tensor:
     """Order the units [H] by how much their h varies over the positions, descending."""
     return cell.values["h"].std(dim=0, correction=0).argsort(descending=True, stable=True)
 
@@ -195,16 +199,16 @@ def _pack_values(values: Tensor) -> dict[str, Any]:
     """Pack values [T, U] as one byte each, unit by unit, with the values that 0 and 255 represent."""
     low, high = heat_map_range(values)
     steps = ((values.t().double() - low) / (high - low) * LEVELS).round().byte()
-    return {"low": low, "high": high, "data": _base64(steps)}
+    return {"low": low, "high": high, "data": _to_base64(steps)}
 
 
 def _pack_weights(weights: Tensor) -> str:
     """Pack weights [T, S] from 0 to 1 as two bytes each, the lower first, row by row."""
     steps = weights.double().mul(THOUSANDTHS).round().long()
-    return _base64(torch.stack([steps % 256, steps // 256], dim=-1).byte())
+    return _to_base64(torch.stack([steps % 256, steps // 256], dim=-1).byte())
 
 
-def _base64(values: Tensor) -> str:
+def _to_base64(values: Tensor) -> str:
     return b64encode(values.contiguous().numpy().tobytes()).decode()
 
 

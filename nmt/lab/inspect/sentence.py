@@ -69,16 +69,16 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
         text,
         join_parts(plan, [hypotheses], job).text,
         job.source.tokens([*ids, EOS]),
-        _output_tokens(job, output, log_probs),
+        _list_output_tokens(job, output, log_probs),
         best.score,
         attention,
-        [_with_values(record, lambda value: value[:, 0].cpu())._replace(kept={}) for record in records],
+        [_map_values(record, lambda value: value[:, 0].cpu())._replace(kept={}) for record in records],
         beam,
         {branch.piece: job.target.tokens([branch.piece])[0] for branch in beam},
     )
 
 
-def _with_values(record: CellRecord, change: Callable[[Tensor], Tensor]) -> CellRecord:
+def _map_values(record: CellRecord, change: Callable[[Tensor], Tensor]) -> CellRecord:
     return record._replace(values={name: change(value) for name, value in record.values.items()})
 
 
@@ -95,7 +95,7 @@ def _run_forced(
     return log_probs.cpu(), None if unrolled.weights is None else unrolled.weights[0].cpu(), records
 
 
-def _output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[OutputToken]:
+def _list_output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[OutputToken]:
     values, likeliest = log_probs.topk(min(CANDIDATES, log_probs.shape[1]), dim=1)
     tokens = zip(output, job.target.tokens(output), log_probs, values, likeliest, strict=True)
     return [
@@ -114,7 +114,7 @@ def heat_map_range(values: Tensor) -> tuple[float, float]:
     return (0.0, 1.0) if values.min() >= 0 and largest <= 1 else (-largest, largest)
 
 
-def as_json(trace: SentenceTrace) -> dict[str, Any]:
+def trace_to_dict(trace: SentenceTrace) -> dict[str, Any]:
     """Convert a trace to plain JSON values; those of a cell are [T][H]."""
     recurrences = [
         {
@@ -122,7 +122,7 @@ def as_json(trace: SentenceTrace) -> dict[str, Any]:
             "gates": cell.gates,
             "unnamed": cell.unnamed,
             "equations": cell.equations,
-            "values": {name: _rounded(value) for name, value in cell.values.items()},
+            "values": {name: _round_values(value) for name, value in cell.values.items()},
         }
         for cell in trace.recurrences
     ]
@@ -133,7 +133,7 @@ def as_json(trace: SentenceTrace) -> dict[str, Any]:
         "log_prob": trace.log_prob,
         "source": trace.source,
         "words": [word._asdict() for word in trace.words],
-        "attention": None if trace.attention is None else _rounded(trace.attention),
+        "attention": None if trace.attention is None else _round_values(trace.attention),
         "beam": [{**branch._asdict(), "piece": trace.spelling[branch.piece]} for branch in trace.beam],
         "recurrences": recurrences,
     }
@@ -146,11 +146,11 @@ def truncate(trace: SentenceTrace, positions: int) -> SentenceTrace:
         source=trace.source[:positions],
         words=trace.words[:positions],
         attention=attention,
-        recurrences=[_with_values(cell, lambda value: value[:positions]) for cell in trace.recurrences],
+        recurrences=[_map_values(cell, lambda value: value[:positions]) for cell in trace.recurrences],
         beam=[branch for branch in trace.beam if branch.position < positions],
     )
 
 
-def _rounded(values: Tensor) -> list[Any]:
+def _round_values(values: Tensor) -> list[Any]:
     rows: list[Any] = values.double().mul(10**DIGITS).round().div(10**DIGITS).tolist()
     return rows

@@ -40,7 +40,7 @@ def run_steps(
     `run` runs the command of a step and returns its seconds. After a failure, steps that do not need it
     are run still. The state is on disk after every step, so the same call resumes after a kill.
     """
-    checksum = partial(_checksum, directory)
+    checksum = partial(_compute_checksum, directory)
     try:
         states = Dependency(_StateFile, str(directory / STATE), partial(_ChecksumChecker, checksum))
     except DatabaseException:
@@ -93,7 +93,7 @@ def _build_task(
     )
 
 
-def _checksum(directory: Path, name: str) -> str:
+def _compute_checksum(directory: Path, name: str) -> str:
     return compute_checksum(directory / name, directory / CHECKSUMS)
 
 

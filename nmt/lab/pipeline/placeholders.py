@@ -35,7 +35,7 @@ def expand_name(name: str, values: Values) -> Iterator[tuple[str, Values]]:
 
 def expand_word(word: str, values: Values) -> list[str]:
     """Replace the placeholders; a word with a list is repeated for each item. ValueError if one is wrong."""
-    found = {match[0]: _look_up(match, values) for match in PLACEHOLDER.finditer(word)}
+    found = {match[0]: _find_value(match, values) for match in PLACEHOLDER.finditer(word)}
     lists = [value for value in found.values() if isinstance(value, list)]
     if len({len(value) for value in lists}) > 1:
         raise ValueError(f"'{word}' has lists of different lengths")
@@ -53,7 +53,7 @@ def _format_item(value: Any, index: int) -> str:
     return str(item).lower() if isinstance(item, bool) else str(item)
 
 
-def _look_up(match: re.Match[str], values: Values) -> Any:
+def _find_value(match: re.Match[str], values: Values) -> Any:
     name = match["name"]
     if name not in values:
         if name in PREDEFINED:

@@ -6,19 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
-from nmt.evaluation.metrics import LEVELS, Score
+from nmt.evaluation.metrics import LEVELS, SystemScores
 from nmt.files import write_file
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_markdown
 from nmt.lab.pipeline.engine import StepResult
 from nmt.lab.pipeline.steps import REPORTS, PipelineStep
 from nmt.untrusted_files import read_json
-
-
-class SystemScores(NamedTuple):
-    """The scores of a system, as `nmt score --json` writes them."""
-
-    system: str
-    scores: list[Score]
 
 
 class PipelineReport(NamedTuple):
@@ -65,20 +58,12 @@ def write_report(report: PipelineReport, directory: Path, command: str) -> None:
             for step, result in report.steps
         ],
         "scores": [
-            {"step": name, "systems": [_to_fields(system) for system in systems]}
+            {"step": name, "systems": [system.to_dict() for system in systems]}
             for name, systems in report.scores
         ],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     write_file(directory / REPORTS[1], (text + "\n").encode("utf-8", "backslashreplace"))
-
-
-def _to_fields(system: SystemScores) -> dict[str, object]:
-    scores = [
-        {name: value for name, value in score._asdict().items() if value is not None}
-        for score in system.scores
-    ]
-    return {"system": system.system, "scores": scores}
 
 
 def score_rows(systems: Sequence[SystemScores]) -> tuple[list[str], list[list[str]]]:
@@ -101,7 +86,7 @@ def score_rows(systems: Sequence[SystemScores]) -> tuple[list[str], list[list[st
 
 def list_signatures(systems: Sequence[SystemScores]) -> list[str]:
     """Return the signature of each score, which all systems share."""
-    return [f"{score.name}|{score.signature}" for score in systems[0].scores]
+    return [score.full_signature for score in systems[0].scores]
 
 
 def explain_test(systems: Sequence[SystemScores]) -> str:

@@ -70,9 +70,9 @@ def create_project(
         _write_parts(facts, clean, folder / "data")
         clean.unlink()
         show("measuring the speed of training")
-        chosen = [*_data_settings(facts), *choose_settings(_corpus_facts(facts))]
+        chosen = [*_choose_data_settings(facts), *choose_settings(_build_corpus_facts(facts))]
         facts.fitted = fit_settings(chosen, folder, facts.split.parts["train"], settings.minutes)
-        write_recipe(folder / RECIPE, _recipe_header(facts, directory), facts.fitted.settings)
+        write_recipe(folder / RECIPE, _format_header(facts, directory), facts.fitted.settings)
         write_file(folder / SPLIT, (json.dumps(_describe_split(facts, folder), indent=1) + "\n").encode())
         write_documents(facts, folder, directory)
     return facts
@@ -88,17 +88,19 @@ def _survey_inputs(facts: ProjectFacts) -> None:
             raise DataError(survey.failure)
         facts.findings.append((corpus, check_corpus(survey)))
         for side in survey.sides:
-            counts = np.bincount(np.asarray(survey.scripts[side], np.int64), minlength=len(survey.names))
-            for name, count in zip(survey.names, counts.tolist(), strict=True):
+            counts = np.bincount(
+                np.asarray(survey.scripts[side], np.int64), minlength=len(survey.script_names)
+            )
+            for name, count in zip(survey.script_names, counts.tolist(), strict=True):
                 if name is not None and count:
                     scripts[side][name] = scripts[side].get(name, 0) + count
             lengths[side].append(np.asarray(survey.lengths[side], np.int64))
     src, tgt = (np.concatenate([[0], *side]) for side in lengths)
     facts.longest = int(np.quantile(src, 0.99)), int(np.quantile(tgt, 0.99))
-    facts.scripts = (_common_scripts(scripts[0]), _common_scripts(scripts[1]))
+    facts.scripts = (_find_common_scripts(scripts[0]), _find_common_scripts(scripts[1]))
 
 
-def _common_scripts(counts: dict[str, int]) -> list[str]:
+def _find_common_scripts(counts: dict[str, int]) -> list[str]:
     """Return the scripts of a side, the most frequent first."""
     common = [name for name, count in counts.items() if count >= COMMON_SCRIPT * sum(counts.values())]
     return sorted(common, key=lambda name: -counts[name])
@@ -107,7 +109,7 @@ def _common_scripts(counts: dict[str, int]) -> list[str]:
 def _write_clean_pairs(facts: ProjectFacts, folder: Path) -> Path:
     """Write the good pairs of all corpora to one file; DataError if there are too few."""
     sides = facts.scripts
-    known = tuple(frozenset([*side, *_japanese(side)]) for side in sides)
+    known = tuple(frozenset([*side, *_list_kana(side)]) for side in sides)
     scripts = (known[0], known[1]) if all(known) else None
     rules = CleaningRules(max_characters=LONGEST_SIDE, scripts=scripts, share=SCRIPT_SHARE)
     corpora, file = facts.inputs.corpora, folder / "pairs.tsv"
@@ -135,7 +137,7 @@ def _check_clean_pairs(corpus: Corpus) -> None:
             raise DataError("\n".join(filter(None, [finding.what, finding.example, finding.advice])))
 
 
-def _japanese(scripts: Sequence[str]) -> list[str]:
+def _list_kana(scripts: Sequence[str]) -> list[str]:
     return ["Hiragana", "Katakana"] if "Han" in scripts else []
 
 
@@ -160,19 +162,19 @@ def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
         raise DataError("no pair is left for training: give more pairs, or a smaller --held-out")
 
 
-def _corpus_facts(facts: ProjectFacts) -> CorpusFacts:
+def _build_corpus_facts(facts: ProjectFacts) -> CorpusFacts:
     main = [side[0] if side else None for side in facts.scripts]
     return CorpusFacts(facts.split.parts["train"], (main[0], main[1]), facts.characters)
 
 
-def _data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:
+def _choose_data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:
     """Yield the settings that depend on the files and the machine only."""
     src, tgt = facts.inputs.languages
     yield ChosenSetting("data.root", "data")
     yield ChosenSetting("data.src", src)
     yield ChosenSetting("data.tgt", tgt)
     yield from (ChosenSetting(f"data.{part}", part) for part in facts.split.parts)
-    scripts = _corpus_facts(facts).scripts
+    scripts = _build_corpus_facts(facts).scripts
     tokens = max(
         length / (SYLLABLE_TOKEN if script in MANY_CHARACTERS else LETTER_TOKEN)
         for length, script in zip(facts.longest, scripts, strict=True)
@@ -182,7 +184,7 @@ def _data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:
         yield ChosenSetting("data.max_length", min(MOST_TOKENS, 10 * round(tokens / 10)), comment)
 
 
-def _recipe_header(facts: ProjectFacts, directory: Path) -> list[str]:
+def _format_header(facts: ProjectFacts, directory: Path) -> list[str]:
     src, tgt = facts.inputs.languages
     return [
         f"{src} to {tgt}, {facts.split.parts['train']:,} training pairs; made by nmt new {__version__}.",

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from nmt.data.script import LANGUAGES
+from nmt.data.script import LANGUAGES, find_primary_language
 from nmt.lab.doctor.finding import Finding, format_percent
 from nmt.lab.language_detection import detect_language
 
@@ -30,7 +30,7 @@ def find_side_language(lines: Sequence[str]) -> str | None:
 def check_language(lines: Sequence[str], language: str, where: str) -> list[Finding]:
     """Report a side whose lines seem to be in another language than the named one."""
     counts = count_languages(lines)
-    other, code = find_side_language(lines), language.partition("-")[0].partition("_")[0].lower()
+    other, code = find_side_language(lines), find_primary_language(language)
     if other in (None, code) or code not in LANGUAGES:
         return []
     share = format_percent(counts[str(other)] / counts.total())

@@ -118,14 +118,14 @@ def _name_files(texts: list[str]) -> NamedCorpus:
     suffixes = tuple(map(_find_suffix, texts))
     if suffixes[::-1] in SIDES:
         texts = texts[::-1]
-    return NamedCorpus(texts, [_suffix_language(text) for text in texts])
+    return NamedCorpus(texts, [_find_suffix_language(text) for text in texts])
 
 
 def _find_suffix(name: str) -> str:
     return Path(strip_compression(name)).suffix[1:]
 
 
-def _suffix_language(name: str) -> str:
+def _find_suffix_language(name: str) -> str:
     """Return the language that the suffix of a file names; empty if it names none."""
     suffix = _find_suffix(name)
     return suffix if LANGUAGE.fullmatch(suffix) and suffix not in NO_LANGUAGES else ""
@@ -137,7 +137,7 @@ def _name_prefix(prefix: str, src: str | None, tgt: str | None) -> NamedCorpus:
     files = path.parent.glob("*") if path.parent.is_dir() else []
     names = [strip_compression(file.name) for file in files if file.is_file()]
     names = [name for name in names if Path(name).stem == path.name]
-    suffixes, languages = set(map(_find_suffix, names)), sorted({*map(_suffix_language, names)} - {""})
+    suffixes, languages = set(map(_find_suffix, names)), sorted({*map(_find_suffix_language, names)} - {""})
     if len(languages) < 2 and not {src, tgt} <= suffixes:
         for keys in SIDES:
             if set(keys) <= suffixes:

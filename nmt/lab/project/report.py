@@ -24,10 +24,10 @@ RULE = (
 
 def write_documents(facts: ProjectFacts, folder: Path, directory: Path) -> None:
     """Write report.md, report.html and README.md."""
-    blocks = list(_report(facts, directory))
+    blocks = list(_build_report(facts, directory))
     write_file(folder / "report.md", to_markdown(blocks).encode())
     write_file(folder / "report.html", to_html(blocks, str(directory.name)).encode())
-    write_file(folder / "README.md", to_markdown(list(_instructions(facts, directory))).encode())
+    write_file(folder / "README.md", to_markdown(list(_build_instructions(facts, directory))).encode())
 
 
 def describe_time(facts: ProjectFacts) -> str:
@@ -53,7 +53,7 @@ def list_findings(facts: ProjectFacts) -> Iterator[tuple[str, Finding]]:
         yield from (("training", finding) for finding in facts.fitted.findings)
 
 
-def _report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
+def _build_report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     src, tgt = facts.inputs.languages
     yield heading(f"{directory.name}: {src} to {tgt}", 1)
     yield heading("Files")
@@ -68,7 +68,7 @@ def _report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     if not findings:
         yield paragraph("No problems.")
     yield heading("What was removed")
-    yield from _counts(facts.cleaning)
+    yield from _build_counts(facts.cleaning)
     yield heading("Split")
     parts = [[part, f"{pairs:,}"] for part, pairs in facts.split.parts.items()]
     yield table(["part", "pairs"], parts)
@@ -78,7 +78,7 @@ def _report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
         f"{facts.settings.split.seed}: the same pairs are split in the same way again, and if pairs are "
         "added, most of the sentences drawn here are drawn again."
     )
-    yield from _counts(facts.split.training)
+    yield from _build_counts(facts.split.training)
     if facts.split.examples:
         yield paragraph("Some near copies, with what they are near copies of:")
         pairs = [[escape_controls(text) for text in pair] for pair in facts.split.examples]
@@ -87,14 +87,14 @@ def _report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     yield paragraph(f"The comments in recipe.yaml give the reasons of its settings. {describe_time(facts)}.")
 
 
-def _counts(report: FilterReport) -> Iterator[Block]:
+def _build_counts(report: FilterReport) -> Iterator[Block]:
     yield paragraph(f"Kept {report.kept:,} of {report.seen:,} pairs.")
     if report.dropped:
         rows = [[reason, f"{pairs:,}", f"{line:,}"] for reason, (pairs, line) in report.dropped.items()]
         yield table(["left out", "pairs", "first pair"], rows)
 
 
-def _instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
+def _build_instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     src, tgt = facts.inputs.languages
     name = shlex.quote(str(directory))
     commands = {

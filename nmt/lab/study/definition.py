@@ -28,7 +28,7 @@ from nmt.recipe.yaml import Problem, YamlNode
 from nmt.settings import Conflict, Settings
 
 
-def _label(name: str) -> str:
+def _check_label(name: str) -> str:
     if not re.fullmatch(r"\w[\w.+-]{,39}", name):
         raise ValueError(
             "a name must have at most 40 letters, digits and . + - _ (inside): it is part of file names"
@@ -36,7 +36,7 @@ def _label(name: str) -> str:
     return name
 
 
-Label = Annotated[str, AfterValidator(_label)]
+Label = Annotated[str, AfterValidator(_check_label)]
 """The name of an axis or of one of its values, which is part of file names."""
 Changes = dict[str, Any]
 MATCH_TOLERANCE, MATCH_LIMIT = 0.005, 0.02
@@ -187,11 +187,11 @@ def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecip
     def difference(candidate: TranslationRecipe) -> float:
         return abs(count_parameters(candidate) - target) / target
 
-    best = _nearest(lambda n: _with_hidden(recipe, encoder // unit * n, decoder // unit * n), target)
+    best = _find_nearest(lambda n: _set_hidden(recipe, encoder // unit * n, decoder // unit * n), target)
     if difference(best) > MATCH_TOLERANCE:
         step = heads / decoder
-        rounded = _nearest(
-            lambda n: _with_hidden(recipe, max(1, round(encoder * step * n)), heads * n), target
+        rounded = _find_nearest(
+            lambda n: _set_hidden(recipe, max(1, round(encoder * step * n)), heads * n), target
         )
         best = min(best, rounded, key=difference)
     if difference(best) > MATCH_LIMIT:
@@ -203,7 +203,7 @@ def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecip
     return best
 
 
-def _nearest(make: Callable[[int], TranslationRecipe], target: int) -> TranslationRecipe:
+def _find_nearest(make: Callable[[int], TranslationRecipe], target: int) -> TranslationRecipe:
     """Return the recipe whose parameters are nearest to `target`, of those made for 1, 2, ..."""
     low, high = 1, 2
     while count_parameters(make(high)) < target:
@@ -214,7 +214,7 @@ def _nearest(make: Callable[[int], TranslationRecipe], target: int) -> Translati
     return min(make(low), make(high), key=lambda recipe: abs(count_parameters(recipe) - target))
 
 
-def _with_hidden(recipe: TranslationRecipe, encoder: int, decoder: int) -> TranslationRecipe:
+def _set_hidden(recipe: TranslationRecipe, encoder: int, decoder: int) -> TranslationRecipe:
     return replace(
         recipe,
         encoder=replace(recipe.encoder, hidden=encoder),

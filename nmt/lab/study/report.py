@@ -131,7 +131,7 @@ class _ReportBuilder:
     def sections(self) -> Mapping[str, Iterable[Block]]:
         """Return the sections by their titles."""
         name, summary = self.score_name, self.summary
-        signatures = "\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores)
+        signatures = "\n".join(score.full_signature for score in self.trials[0].scores)
         return {
             "Scores": [self.scores(), preformatted(signatures)],
             f"Against {summary.baseline}": [
@@ -209,9 +209,9 @@ class _ReportBuilder:
             trials = group[system]
             return [
                 *(trials[0].hidden, f"{trials[0].parameters:,}"),
-                _number([trial.speed for trial in trials]),
+                _format_mean([trial.speed for trial in trials]),
                 f"{MeanAndDeviation.from_values([trial.last('seconds') for trial in trials]).mean / 60:.1f}",
-                _number([trial.last("update") for trial in trials]),
+                _format_mean([trial.last("update") for trial in trials]),
             ]
 
         return self.system_table(["hidden", "parameters", "words/s", "minutes", "updates"], cells)
@@ -279,6 +279,6 @@ class _ReportBuilder:
         yield "update", during_training, False
 
 
-def _number(values: Sequence[float]) -> str:
+def _format_mean(values: Sequence[float]) -> str:
     mean = MeanAndDeviation.from_values(values).mean
     return "-" if math.isnan(mean) else f"{mean:,.0f}"

@@ -69,7 +69,7 @@ def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
     files = member_files(directory, member)
     try:
         status = read_json(files.file("json"), MemberStatus)
-        if status.recipe != _checksum(files):
+        if status.recipe != _compute_checksum(files):
             return None
         recipe = reader.read_recipe([str(files.file("yaml"))])
     except (DataError, UsageError):
@@ -139,10 +139,10 @@ class StudyRunner:
         shares_cores = member.recipe.training.threads is None
         with files.file("log").open("wb") as log:
             exit_code = self._processes.run(self.command(files), log.fileno(), shares_cores=shares_cores)
-        status = MemberStatus(_checksum(files), exit_code, read_error_message(files.file("log")))
+        status = MemberStatus(_compute_checksum(files), exit_code, read_error_message(files.file("log")))
         write_file(files.file("json"), json.dumps(status._asdict(), ensure_ascii=False).encode())
         return status
 
 
-def _checksum(files: MemberFiles) -> str:
+def _compute_checksum(files: MemberFiles) -> str:
     return sha256(read_bytes(files.file("yaml"), RECIPE_BYTES)).hexdigest()
