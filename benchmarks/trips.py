@@ -1,10 +1,11 @@
 """The files that a recipe passes through until it is trained, and a line until it is translated.
 
-    python -m benchmarks.trips [--calls]
+    python -m benchmarks.trips [--calls | --functions]
 
 Traces real calls with `sys.setprofile`: `nmt train` with quickstart-lstm on 200 pairs, then translating with
 the run that this made. A file counts once one of its functions is called; importing it does not count. Prints
-the files by folder in the order they are entered, with `--calls` also the first function called in each.
+the files by folder in the order they are entered, with `--calls` also the first function called in each, with
+`--functions` every function that another file calls, and that file.
 
 recipe → training     from the command line to the first call in training/loop.py
 recipe → run          the same command to its end, with one validation
@@ -40,17 +41,22 @@ SETTINGS = (
     *("training.learning_rate.warmup=1", "training.stop_after=4u", "training.validation.every=4u"),
     "training.threads=1",
 )
+Calls = dict[tuple[str, str], str]
+"""Files and functions in the order they are entered, each with the file that called it first."""
+
 LINE = "개가 컴퓨터 앞에 있어."
 
 
-def trace(call: Callable[[], object]) -> dict[str, str]:
-    """The files of the package that a call enters, in order, each with the first function called there."""
-    entered: dict[str, str] = {}
+def trace(call: Callable[[], object]) -> Calls:
+    """The functions of the package that a call enters, in order."""
+    entered: Calls = {}
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
         if event == "call" and code.co_flags & FUNCTION and code.co_filename.startswith(PACKAGE):
-            entered.setdefault(code.co_filename.removeprefix(PACKAGE), code.co_qualname)
+            function = (code.co_filename.removeprefix(PACKAGE), code.co_qualname)
+            if function not in entered:
+                entered[function] = find_caller(frame.f_back)
 
     threading.setprofile(watch)
     sys.setprofile(watch)
@@ -60,6 +66,13 @@ def trace(call: Callable[[], object]) -> dict[str, str]:
         sys.setprofile(None)
         threading.setprofile(None)
     return entered
+
+
+def find_caller(frame: FrameType | None) -> str:
+    """The file of the package that a frame, or the nearest caller of it, belongs to."""
+    while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return frame.f_code.co_filename.removeprefix(PACKAGE) if frame is not None else ""
 
 
 def command(*arguments: object) -> Callable[[], None]:
@@ -79,25 +92,34 @@ def command(*arguments: object) -> Callable[[], None]:
     return call
 
 
-def until_training(entered: dict[str, str]) -> dict[str, str]:
-    """The files up to the training loop."""
-    files = [*entered]
-    return {file: entered[file] for file in files[: files.index(LOOP) + 1]}
+def until_training(entered: Calls) -> Calls:
+    """The calls up to the training loop."""
+    functions = [*entered]
+    end = next(index for index, (file, _) in enumerate(functions) if file == LOOP)
+    return {function: entered[function] for function in functions[: end + 1]}
 
 
-def show(title: str, entered: dict[str, str], *, calls: bool) -> None:
+def show(title: str, entered: Calls, *, calls: bool, functions: bool) -> None:
     """Print a trip's files, by folder."""
-    print(f"\n{title}: {len(entered)} files")
+    files: dict[str, list[str]] = {}
+    for (file, function), caller in entered.items():
+        names = files.setdefault(file, [])
+        if not names or caller != file:
+            names.append(f"{function} ← {caller}" if functions else function)
+    print(f"\n{title}: {len(files)} files")
     folders: dict[str, list[str]] = {}
-    for file, function in entered.items():
-        folder, _, name = file.rpartition("/")
-        folders.setdefault(folder or ".", []).append(f"{name} ({function})" if calls else name)
-    for folder, names in folders.items():
-        print(f"  {folder:16} {len(names):2}  {', '.join(names)}")
+    for file in files:
+        folders.setdefault(file.rpartition("/")[0] or ".", []).append(file)
+    for folder, members in folders.items():
+        shown = [f"{Path(file).name} ({files[file][0]})" if calls else Path(file).name for file in members]
+        print(f"  {folder:16} {len(members):2}  {', '.join(shown)}")
+    if functions:
+        for file, names in files.items():
+            print(f"  {file}", *names, sep="\n    ")
 
 
-def trips() -> dict[str, dict[str, str]]:
-    """The files of each trip."""
+def trips() -> dict[str, Calls]:
+    """The functions entered on each trip."""
     train = ("train", CHECKOUT / "recipes" / "quickstart-lstm.yaml", *SETTINGS, "-o")
     with TemporaryDirectory() as folder:
         run, line = Path(folder, "run"), Path(folder, "line")
@@ -119,6 +141,9 @@ def trips() -> dict[str, dict[str, str]]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--calls", action="store_true", help="print the first function called in each file")
+    parser.add_argument(
+        "--functions", action="store_true", help="print the functions called from other files"
+    )
     options = parser.parse_args()
     for title, entered in trips().items():
-        show(title, entered, calls=options.calls)
+        show(title, entered, calls=options.calls, functions=options.functions)
