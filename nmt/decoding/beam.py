@@ -276,6 +276,12 @@ def search(
         yield from batch.advance()
 
 
+def search_request(request: Request) -> SearchSteps[list[Hypothesis]]:
+    """Search for one request."""
+    [hypotheses] = yield [request]
+    return hypotheses
+
+
 def run_together(
     computations: Iterable[SearchSteps[ResultT]],
     model: Model,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from nmt.data.script import find_script, is_word_boundary
 from nmt.data.text import read_lines
 from nmt.decoding.beam import SearchSteps
-from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
+from nmt.decoding.job import Job, LineConstraints, Tokenizer
 from nmt.decoding.options import CANNOT_REQUIRE, Request
 from nmt.decoding.phrases import encode_constraints, search_part
 from nmt.errors import DataError, UsageError
@@ -156,15 +156,13 @@ class TermRequests(NamedTuple):
 
 
 def require_terms(
-    line: Line, texts: Sequence[str], requests: list[Request], forbidden: Sequence[str], job: Job
+    glossary: Glossary, texts: Sequence[str], requests: list[Request], forbidden: Sequence[str], job: Job
 ) -> SearchSteps[TermRequests]:
-    """Require the translations of the glossary's terms in the parts of a line in which these occur.
+    """Require the translations of a glossary's terms in the parts of a line in which these occur.
 
     `texts` are the parts, each with its request; `forbidden` are the phrases that none may contain.
     """
-    glossary, constrained = _find_glossary(line, job), list[Request]()
-    if glossary is None:
-        return TermRequests(requests, [])
+    constrained = list[Request]()
     found: dict[Term, dict[int, str]] = {}  # why a term is not applied, by part; empty where it is
     for number, (text, request) in enumerate(zip(texts, requests, strict=True), 1):
         reasons = {term: _find_problem(term, job) for term in glossary.find_terms(text)}
@@ -221,18 +219,6 @@ def _is_written(term: Term, text: str) -> bool:
     return _normalise(term.target) in _normalise(text)
 
 
-def _find_glossary(line: Line, job: Job) -> Glossary | None:
-    """Return the glossary of a job with the terms of a line, which take precedence; None without any."""
-    own = line.constraints.glossary
-    return (job.glossary or Glossary({})).add_terms(own) if own else job.glossary
-
-
-def find_line_terms(line: Line, job: Job) -> list[Term]:
-    """Return the terms of the glossary that occur in a line."""
-    glossary = _find_glossary(line, job)
-    return glossary.find_terms(line.text) if glossary else []
-
-
 def _find_problem(term: Term, job: Job) -> str:
     """Return the reason why the translation of a term cannot be required; empty if it can."""
     if not job.options.can_require:
@@ -256,8 +242,8 @@ def _require(request: Request, phrases: list[str], target: Tokenizer) -> Request
     )
 
 
-def find_missing(line: Line, text: str, notes: Sequence[str], job: Job) -> Iterator[str]:
-    """Yield a note on each term whose translation is not in the output, unless a note says so already."""
-    for term in [] if line.error else find_line_terms(line, job):
+def find_missing(glossary: Glossary, source: str, text: str, notes: Sequence[str]) -> Iterator[str]:
+    """Yield a note on each term of a source whose translation is not in the output, unless one exists."""
+    for term in glossary.find_terms(source):
         if not _is_written(term, text) and not any(f"the term {term} " in note for note in notes):
             yield f"the term {term} is not applied: the search ended without it"

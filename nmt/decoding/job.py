@@ -164,6 +164,11 @@ class LineConstraints(NamedTuple):
     seed: int | None = None  # of sampling, instead of the job's
     glossary: tuple[tuple[str, ...], ...] = ()  # source terms with their translations, perhaps `suggested`
 
+    @property
+    def has_phrases(self) -> bool:
+        """Whether any phrase is required or forbidden."""
+        return bool(self.prefix or self.must or self.must_not)
+
 
 class Line(NamedTuple):
     """One line to translate."""

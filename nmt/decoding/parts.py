@@ -8,7 +8,8 @@ from typing import NamedTuple
 from nmt.data.sentences import ENDS, WIDE_ENDS, Span, split_clauses, split_sentences
 from nmt.data.vocabulary.capitals import Truecaser
 from nmt.data.vocabulary.codes import JOINER
-from nmt.decoding.job import Job, Tokenizer
+from nmt.decoding.job import Job, Line, Tokenizer
+from nmt.decoding.options import Request
 
 STOPS = (*ENDS, ";", ":")
 WIDE_STOPS = tuple(WIDE_ENDS)
@@ -53,6 +54,13 @@ def plan_parts(text: str, job: Job) -> LinePlan:
     parts = [part for span, sentences in planner.groups() for part in planner.encode_group(span, sentences)]
     others = [part._replace(gap=_gap(text, before, part)) for before, part in pairwise(parts)]
     return LinePlan([*parts[:1], *others], planner.notes)
+
+
+def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]:
+    """Return a request for each part of a line, without the constraints of the line."""
+    seed = line.constraints.seed
+    draws = [line.number, 0] if seed is None else [seed, 1]
+    return [Request(0, part.ids, draws=[*draws, number]) for number, part in enumerate(parts)]
 
 
 def _gap(text: str, before: Part, part: Part) -> str:

@@ -4,15 +4,15 @@ words."""
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nmt.data.script import is_word_boundary, is_written_with_spaces
 from nmt.data.sentences import split_sentences
 from nmt.data.vocabulary import EOS, UNK
 from nmt.data.vocabulary.capitals import lowercase_forms
-from nmt.decoding.beam import SearchSteps
+from nmt.decoding.beam import SearchSteps, search_request
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
+from nmt.decoding.job import Job, LineConstraints, Tokenizer
 from nmt.decoding.options import Request, TokenSequence
 from nmt.decoding.parts import Part
 
@@ -68,19 +68,14 @@ def _phrases(constraints: LineConstraints) -> Iterator[tuple[str, str]]:
     yield from (("required phrase", phrase) for phrase in constraints.must)
 
 
-def build_requests(line: Line, parts: Sequence[Part], job: Job) -> SearchSteps[list[Request]]:
-    """Return a request for each part of a line, after the searches that this needs.
+def constrain_requests(
+    requests: Sequence[Request], given: LineConstraints, parts: Sequence[Part], job: Job
+) -> SearchSteps[list[Request]]:
+    """Add the constraints of a line to the requests for its parts, after the searches that this needs.
 
     The sentences of the prefix belong to those of the line, in order. A required phrase belongs to the part
     whose score decreases least with it. What is forbidden applies to every part.
     """
-    given = line.constraints
-    given = given._replace(must_not=forbidden_forms(given, parts, job))
-    draws = [line.number, 0] if given.seed is None else [given.seed, 1]
-    requests = [
-        Request(0, part.ids, draws=[*draws, number], **_request_copies(part.ids, job))
-        for number, part in enumerate(parts)
-    ]
     if len(parts) == 1:
         return [_constrain(requests[0], PartConstraints(given), job.target)]
     constraints = list(_divide_prefix(given._replace(must=()), parts, job))
@@ -95,14 +90,6 @@ def forbidden_forms(constraints: LineConstraints, parts: Sequence[Part], job: Jo
     if not any(part.in_capitals for part in parts):
         return phrases
     return (*phrases, *chain.from_iterable(lowercase_forms(phrase, job.languages[1]) for phrase in phrases))
-
-
-def _request_copies(source: Sequence[int], job: Job) -> dict[str, Any]:
-    """Return the fields of a `Request` about the copy symbols of a source."""
-    if job.protection is None:
-        return {}
-    ours, theirs = job.source.copies, job.target.copies
-    return {"copies": [theirs[ours.index(token)] for token in source if token in ours], "symbols": theirs}
 
 
 class PartConstraints(NamedTuple):
@@ -159,7 +146,7 @@ def _place_phrases(
 
 def search_part(request: Request, phrases: Sequence[str], job: Job) -> SearchSteps[list[Hypothesis]]:
     """Search, and again while a hypothesis contains a forbidden phrase, written with unusual tokens."""
-    [hypotheses] = yield [request]
+    hypotheses = yield from search_request(request)
     phrases = [job.target.normalise(phrase).strip() for phrase in phrases]
     for _ in range(SPELLINGS):
         found = {
@@ -171,7 +158,7 @@ def search_part(request: Request, phrases: Sequence[str], job: Job) -> SearchSte
         if not found or found <= set(map(tuple, request.forbidden)):
             break
         request = request._replace(forbidden=[*request.forbidden, *sorted(found)])
-        [hypotheses] = yield [request]
+        hypotheses = yield from search_request(request)
     return hypotheses
 
 

@@ -16,17 +16,19 @@ from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.data.vocabulary.capitals import upper
-from nmt.decoding.beam import SearchSteps, StartSentence, run_together
+from nmt.decoding.beam import SearchSteps, StartSentence, run_together, search_request
 from nmt.decoding.copying import (
     Alignment,
     PartWords,
+    ProtectedLine,
     align_words,
     index_words,
     locate_copies,
     protect_line,
+    request_copies,
 )
 from nmt.decoding.copying.unknown import replace_unknown
-from nmt.decoding.glossary import find_line_terms, find_missing, require_terms
+from nmt.decoding.glossary import Glossary, find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis, SentenceSearch
 from nmt.decoding.job import Job, Line, LineConstraints, LineReader, number_lines
 from nmt.decoding.model import Floats
@@ -34,12 +36,13 @@ from nmt.decoding.options import CANNOT_REQUIRE, Request
 from nmt.decoding.parts import (
     Part,
     PartSpans,
+    build_requests,
     has_subwords,
     merge_spans,
     part_texts,
     plan_parts,
 )
-from nmt.decoding.phrases import build_requests, find_unwritable, forbidden_forms, search_part
+from nmt.decoding.phrases import constrain_requests, find_unwritable, forbidden_forms, search_part
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 
@@ -108,24 +111,27 @@ def search_window(
 
 
 class LineSearch(NamedTuple):
-    """A blank translation of a line, its parts with their words, the search request for each part, and its
-    protected text."""
+    """A blank translation of a line, its parts, the search request for each of them, and what else the line
+    needs."""
 
     blank: Translation
     parts: Sequence[Part] = ()
-    words: Sequence[PartWords] = ()
     requests: Sequence[Request] = ()
-    protected: ProtectedText = ProtectedText("", ())
     constraints: LineConstraints = LineConstraints()
     forbidden: tuple[str, ...] = ()
+    glossary: Glossary | None = None  # of the job and the line
+    protected: ProtectedText | None = None  # if it has copy symbols
+    words: Sequence[PartWords] = ()  # of the parts, if it has copy symbols or attention is requested
 
     def searches(self, job: Job) -> Iterator[SearchSteps[list[Hypothesis]]]:
         """Yield the search for each part."""
-        return (search_part(request, self.forbidden, job) for request in self.requests)
+        if self.forbidden:
+            return (search_part(request, self.forbidden, job) for request in self.requests)
+        return map(search_request, self.requests)
 
     def locate(self, part: Part) -> Span:
         """Return the span of a part in the line as it was given."""
-        return Span(*map(self.protected.locate, part.span))
+        return Span(*map(self.protected.locate, part.span)) if self.protected else part.span
 
 
 def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
@@ -135,28 +141,43 @@ def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
         return LineSearch(blank.add_note(line.error))
     if not line.text.strip():
         return LineSearch(blank)
-    line, copies = protect_line(line, job)
-    if problem := find_unwritable(line.constraints, job.target):
+    terms = line.constraints.glossary
+    glossary = (job.glossary or Glossary({})).add_terms(terms) if terms else job.glossary
+    plan = LineSearch(blank, glossary=glossary)
+    line, copies = protect_line(line, job.protection, job.source) if job.protection else ProtectedLine(line)
+    given = line.constraints
+    if given.has_phrases and (problem := find_unwritable(given, job.target)):
         return LineSearch(blank._replace(line=blank.line._replace(error=problem)).add_note(problem))
-    if line.constraints.must and not job.options.can_require:
-        return LineSearch(blank.add_note(f"{CANNOT_REQUIRE}: left blank"))
+    if given.must and not job.options.can_require:
+        return plan._replace(blank=blank.add_note(f"{CANNOT_REQUIRE}: left blank"))
     parts, notes = plan_parts(line.text, job)
     if not parts:
-        return LineSearch(blank.add_note("no token of this line is in the source vocabulary: left blank"))
+        note = "no token of this line is in the source vocabulary: left blank"
+        return plan._replace(blank=blank.add_note(note))
+    requests, forbidden = build_requests(line, parts, job), given.must_not
+    if job.protection:
+        requests = [request_copies(request, job) for request in requests]
+    if given.has_phrases:
+        forbidden = forbidden_forms(given, parts, job)
+        given = given._replace(must_not=forbidden)
+        requests = yield from constrain_requests(requests, given, parts, job)
+    if glossary:
+        texts = part_texts(line.text, parts, job.source)
+        requests, term_notes = yield from require_terms(glossary, texts, requests, forbidden, job)
+        notes += term_notes
     tokens = [token for part in parts for token in part.tokens]
-    texts = part_texts(line.text, parts, job.source)
-    requests = yield from build_requests(line, parts, job)
-    forbidden = forbidden_forms(line.constraints, parts, job)
-    requests, term_notes = yield from require_terms(line, texts, requests, forbidden, job)
-    blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
-    protected, words = ProtectedText(line.text, copies), locate_copies(parts, copies, job)
-    return LineSearch(blank, parts, words, requests, protected, line.constraints, forbidden)
+    blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes])
+    protected = ProtectedText(line.text, copies) if copies else None
+    words = locate_copies(parts, copies, job) if copies or job.options.attention else ()
+    return LineSearch(blank, parts, requests, line.constraints, forbidden, glossary, protected, words)
 
 
 def finish_line(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """Return the translation of a line from the hypotheses of its parts."""
     one = join_parts(plan, results, job) if plan.parts else plan.blank
-    one = one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
+    if plan.glossary:
+        missing = find_missing(plan.glossary, one.line.text, one.text, one.notes)
+        one = one._replace(notes=[*one.notes, *missing])
     return job.quality(one) if job.quality else one
 
 
@@ -185,33 +206,34 @@ def rank_candidates(
     plan: LineSearch, number: int, hypotheses: Sequence[Hypothesis], job: Job
 ) -> list[tuple[Hypothesis, Candidate]]:
     """Return the hypotheses for a part of a line with their candidates, best first."""
-    part, words = plan.parts[number], plan.words[number]
-    ranked = [(hypothesis, _candidate(hypothesis, plan, part, words, job)) for hypothesis in hypotheses]
+    ranked = [(hypothesis, _candidate(hypothesis, plan, number, job)) for hypothesis in hypotheses]
     if job.utility:
         ranked.insert(0, ranked.pop(select_mbr([candidate.text for _, candidate in ranked], job.utility)))
     return ranked
 
 
-def _candidate(hypothesis: Hypothesis, plan: LineSearch, part: Part, words: PartWords, job: Job) -> Candidate:
-    line, subwords = plan.blank.line, has_subwords(plan.blank.source_tokens)
-    if job.copy_unknown and UNK in hypothesis.ids:
-        source = job.source.join(job.source.normalise(line.text)).split()
+def _candidate(hypothesis: Hypothesis, plan: LineSearch, number: int, job: Job) -> Candidate:
+    source_text, words = plan.blank.line.text, plan.words[number] if plan.words else None
+    if words and job.copy_unknown and UNK in hypothesis.ids:
+        subwords = has_subwords(plan.blank.source_tokens)
+        source = job.source.join(job.source.normalise(source_text)).split()
         attended = _attention(hypothesis, words.words).argmax(axis=-1).tolist()
         copies = [source[words.words[index]] for index in attended]
         text = replace_unknown(hypothesis.ids, copies, job.target, subwords=subwords)
     else:
         text = job.target.decode(hypothesis.ids)
-    if part.in_capitals:
-        given = plan.constraints
-        kept = [given.prefix, *given.must, *(term.target for term in find_line_terms(line, job))]
+    if plan.parts[number].in_capitals:
+        terms = plan.glossary.find_terms(source_text) if plan.glossary else []
+        kept = [plan.constraints.prefix, *plan.constraints.must, *(term.target for term in terms)]
         text = upper(text, job.languages[1], kept)
+    text = replace_line_ends(text)
     return Candidate(
-        words.restore(replace_line_ends(text)),
+        words.restore(text) if words else text,
         hypothesis.score,
         hypothesis.log_prob,
         job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
         hypothesis.token_log_probs,
-        _attention(hypothesis, words.words, with_eos=True) if job.soft_attention else None,
+        _attention(hypothesis, words.words, with_eos=True) if words and job.soft_attention else None,
     )
 
 

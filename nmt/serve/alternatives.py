@@ -10,7 +10,7 @@ from nmt.data.script import is_written_with_spaces
 from nmt.data.sentences import Span
 from nmt.data.vocabulary import EOS, UNK
 from nmt.decoding.beam import SearchBatch, SearchSteps, TraceStep
-from nmt.decoding.copying import PartWords
+from nmt.decoding.copying import PartWords, locate_copies
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Request
@@ -49,8 +49,9 @@ def find_alternatives(job: Job, text: str, before: str, word: str) -> Pauses[Wor
     job = job._replace(options=options, n_best=1, glossary=None)
     line = Line(1, text, constraints=LineConstraints(prefix=before + word))
     plan = yield from _run(plan_line(line, job), job)
+    located = locate_copies(plan.parts, plan.protected.copies if plan.protected else (), job)
     unfinished = (
-        both for both in zip(plan.requests, plan.parts, plan.words, strict=True) if EOS not in both[0].prefix
+        both for both in zip(plan.requests, plan.parts, located, strict=True) if EOS not in both[0].prefix
     )
     request, part, words = next(unfinished, (None, None, None))
     if not (request and part and words and request.prefix):

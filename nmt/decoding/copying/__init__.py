@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from nmt.data.protection import Copy, Protection, is_set_off, restore
 from nmt.data.vocabulary import COPY
-from nmt.decoding.job import Job, Line, LineConstraints
+from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
 from nmt.decoding.model import Floats
+from nmt.decoding.options import Request
 from nmt.decoding.parts import SPACE, Part, begins_next_word, has_subwords
 
 Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
@@ -21,12 +22,10 @@ class ProtectedLine(NamedTuple):
     copies: tuple[Copy, ...] = ()
 
 
-def protect_line(line: Line, job: Job) -> ProtectedLine:
+def protect_line(line: Line, protection: Protection, source: Tokenizer) -> ProtectedLine:
     """Replace the protected spans of a line; one that it forbids is translated like other text."""
-    protection, constraints = job.protection, line.constraints
-    if protection is None:
-        return ProtectedLine(line)
-    text, copies = protection.protect(line.text, job.source.tag(line.text), constraints.must_not)
+    constraints = line.constraints
+    text, copies = protection.protect(line.text, source.tag(line.text), constraints.must_not)
     if not copies:
         return ProtectedLine(line)
     by_number = {i + 1: copy for i, copy in enumerate(copies[: protection.count])}
@@ -54,9 +53,19 @@ def _protect_constraints(
 
 def protect_given_pair(source: str, target: str, job: Job) -> tuple[str, str]:
     """Replace the spans of a source, and of its given translation those that it shares with the source."""
+    if job.protection is None:
+        return source, target
     given = Line(0, source, constraints=LineConstraints(prefix=target))
-    line, _ = protect_line(given, job)
+    line, _ = protect_line(given, job.protection, job.source)
     return line.text, line.constraints.prefix
+
+
+def request_copies(request: Request, job: Job) -> Request:
+    """Require each copy symbol of a request's source in its output, and no other."""
+    ours, theirs = job.source.copies, job.target.copies
+    return request._replace(
+        copies=[theirs[ours.index(token)] for token in request.source if token in ours], symbols=theirs
+    )
 
 
 class PartWords(NamedTuple):
