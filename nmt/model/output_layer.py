@@ -248,7 +248,8 @@ def load_position(dtype: torch.dtype) -> Any:
     """Compile position.c for a type of number."""
     text = Path(__file__).with_name("position.c").read_text(encoding="utf-8")
     loaded = build_library(f"{C_HEADER[dtype]}enum {{ BLOCK = {BLOCK} }};\n{text}")
-    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed, loaded.select_beams):
+    steps = "gather", "attend", "attend_backward", "best", "best_listed", "select_beams"
+    for run in (getattr(loaded, name) for name in steps):
         run.argtypes, run.restype = [c_int64, c_void_p], None
     loaded.search.argtypes, loaded.search.restype = [c_int64, c_void_p, c_void_p], None
     return loaded

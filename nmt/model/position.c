@@ -1,5 +1,6 @@
-/* The steps of a decoder position besides products and cells. Like those they are run by `loop` (loop.c), which
-   ignores t here; the first field of every struct is the number of rows R. A row does not depend on other rows. */
+/* The steps of a decoder position besides products and cells. Like those they are run by `loop` (loop.c); the
+   first field of every struct is the number of rows R. A row does not depend on other rows. Position t is read by
+   the attention only: training has all positions in memory, a search one. */
 
 #include <string.h>
 
@@ -27,14 +28,14 @@ struct sentence {
    The weights are the mean of α over the heads; e is written to a row of `scores`, which are the weights if n = 1. */
 struct attention {
     int64_t R, A, C, n;
-    const number *query;
-    int64_t query_row;
+    number *query;
+    int64_t query_time, query_row;
     const number *v;
     const struct sentence *const *sentences;
     number *weights, *scores;
-    int64_t weights_row;
+    int64_t weights_time, weights_row;
     number *context;
-    int64_t context_row;
+    int64_t context_time, context_row;
 };
 
 static void attend_row(const struct attention *a, int64_t head, const number *q, const struct sentence *s,
@@ -67,12 +68,39 @@ static void attend_row(const struct attention *a, int64_t head, const number *q,
 void attend(int64_t t, const struct attention *a) {
     #pragma omp parallel for if (a->R > 16)
     for (int64_t r = 0; r < a->R; r++) {
+        int64_t weights = t * a->weights_time + r * a->weights_row;
         for (int64_t head = 0; head < a->n; head++)
             attend_row(
-                a, head, a->query + r * a->query_row + head * (a->A / a->n), a->sentences[r],
-                a->scores + r * a->weights_row, a->weights + r * a->weights_row,
-                a->context + r * a->context_row + head * (a->C / a->n)
+                a, head, a->query + t * a->query_time + r * a->query_row + head * (a->A / a->n), a->sentences[r],
+                a->scores + weights, a->weights + weights,
+                a->context + t * a->context_time + r * a->context_row + head * (a->C / a->n)
             );
+    }
+}
+
+/* The derivative of `attend` with one head and without v. Gradients take the place of query, scores and context:
+   dα_s = dcontext·value_s, de_s = α_s (dα_s - Σ_i α_i dα_i), and Σ_s de_s k_s is added to dq. */
+void attend_backward(int64_t t, const struct attention *a) {
+    #pragma omp parallel for if (a->R > 16)
+    for (int64_t r = 0; r < a->R; r++) {
+        const struct sentence *s = a->sentences[r];
+        int64_t first = t * a->weights_time + r * a->weights_row;
+        const number *weights = a->weights + first, *context = a->context + t * a->context_time + r * a->context_row;
+        number *e = a->scores + first, *q = a->query + t * a->query_time + r * a->query_row, mean = 0;
+        for (int64_t i = 0; i < s->S; i++) {
+            const number *value = s->values + i * a->C;
+            number dot = 0;
+            #pragma omp simd reduction(+:dot)
+            for (int64_t j = 0; j < a->C; j++) dot += context[j] * value[j];
+            e[i] = dot;
+            mean += weights[i] * dot;
+        }
+        for (int64_t i = 0; i < s->S; i++) {
+            const number *k = s->keys + i * a->A, de = weights[i] * (e[i] - mean);
+            e[i] = de;
+            #pragma omp simd
+            for (int64_t j = 0; j < a->A; j++) q[j] += de * k[j];
+        }
     }
 }
 

@@ -47,14 +47,15 @@ class _Sentence(ctypes.Structure):
     _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_int64))
 
 
-class _AttentionArguments(ctypes.Structure):
+class AttentionArguments(ctypes.Structure):
     """`struct attention` of position.c."""
 
     _fields_ = (
         *((name, c_int64) for name in ("R", "A", "C", "n")),
-        *(("query", c_void_p), ("query_row", c_int64), ("v", c_void_p), ("sentences", c_void_p)),
-        *(("weights", c_void_p), ("scores", c_void_p), ("weights_row", c_int64)),
-        *(("context", c_void_p), ("context_row", c_int64)),
+        *(("query", c_void_p), ("query_time", c_int64), ("query_row", c_int64)),
+        *(("v", c_void_p), ("sentences", c_void_p)),
+        *(("weights", c_void_p), ("scores", c_void_p), ("weights_time", c_int64), ("weights_row", c_int64)),
+        *(("context", c_void_p), ("context_time", c_int64), ("context_row", c_int64)),
     )
 
 
@@ -141,7 +142,7 @@ class CompiledPosition:
             compiled = [step for step in run if isinstance(step, CStep)]
             self.step_groups += [CSteps(compiled)] if compiled else run
         arguments = [step.arguments for step in steps if isinstance(step, CStep)]
-        self.attention = next((found for found in arguments if isinstance(found, _AttentionArguments)), None)
+        self.attention = next((found for found in arguments if isinstance(found, AttentionArguments)), None)
         self.bind_weights(longest)
 
     @property
@@ -225,10 +226,10 @@ class CompiledPosition:
             projected = self.buffer(len(form.query))
             yield self.bind_product(self.query, query, projected)
             query = projected
-        arguments = _AttentionArguments(
-            *(0, query.shape[-1], self.context.shape[-1], form.heads, query.data_ptr(), query.stride(1)),
+        arguments = AttentionArguments(
+            *(0, query.shape[-1], self.context.shape[-1], form.heads, query.data_ptr(), 0, query.stride(1)),
             *(None if form.v is None else form.v.data_ptr(), self.pointers[2].ctypes.data),
-            *(None, None, 0, self.context.data_ptr(), self.context.stride(1)),
+            *(None, None, 0, 0, self.context.data_ptr(), 0, self.context.stride(1)),
         )
         yield CStep(self.library.attend, arguments, query, self.pointers, form.v)
 

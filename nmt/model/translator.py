@@ -8,6 +8,7 @@ from nmt.cells import cell_name
 from nmt.model.attention import Memory
 from nmt.model.decoder import BoundDecoder, Decoder, DecoderOutput, DecoderState
 from nmt.model.encoder import Encoder
+from nmt.model.feeding_scan import supports_feeding_scan, unroll_feeding
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellPath, LayerCell
 
@@ -48,6 +49,8 @@ class TranslationModel(nn.Module):
         """
         decoder = self.decoder
         bound, state = BoundDecoder(decoder, len(tgt_in)), decoder.start(memory) if state is None else state
+        if teacher_forced is None and not return_weights and supports_feeding_scan(bound):
+            return unroll_feeding(bound, tgt_in, state, memory)
         attention = None if memory.keys is None else decoder.attention.bind(memory, bound.engine)
         if teacher_forced is not None:
             products = bound.sampled_products(tgt_in, teacher_forced, sample)

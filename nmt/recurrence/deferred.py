@@ -70,7 +70,7 @@ class DeferredProduct:
         self, weight: Tensor, bias: Tensor | None, backend: Backend, max_rows: int = SUMMED_ROWS
     ) -> None:
         detached_bias = None if bias is None else bias.detach()
-        self.gradient = _WeightGradient(weight.detach(), detached_bias, backend, max_rows)
+        self.gradient = WeightGradient(weight.detach(), detached_bias, backend, max_rows)
         self.token: Tensor | None = None
         if torch.is_grad_enabled():
             self.token = _WeightFunction.apply(weight, bias, self.gradient)  # type: ignore[no-untyped-call]
@@ -106,7 +106,7 @@ class PackableLinear(nn.Linear):
         return super().forward(v)
 
 
-class _WeightGradient:
+class WeightGradient:
     """The weight of a product, and the operands and gradients of its positions.
 
     The graph refers to this and not to the product, which holds a part of the graph: a reference cycle would
@@ -234,7 +234,7 @@ class _WeightFunction(torch.autograd.Function):
     """The weight in the graph: its backward runs after that of every `_ProductFunction`."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, gradient: _WeightGradient) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, gradient: WeightGradient) -> Tensor:
         ctx.gradient = gradient
         ctx.set_materialize_grads(False)
         return weight.new_zeros(())
@@ -249,9 +249,7 @@ class _ProductFunction(torch.autograd.Function):
     """One position's product."""
 
     @staticmethod
-    def forward(
-        ctx: Any, add: Tensor | None, token: Tensor, gradient: _WeightGradient, *vs: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, add: Tensor | None, token: Tensor, gradient: WeightGradient, *vs: Tensor) -> Tensor:
         ctx.save_for_backward(*vs)
         ctx.gradient = gradient
         return gradient.multiply(concat_operands(vs), add)
@@ -259,7 +257,7 @@ class _ProductFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, ...]:
         reject_second_derivatives()
-        gradient: _WeightGradient = ctx.gradient
+        gradient: WeightGradient = ctx.gradient
         vs = ctx.saved_tensors
         if ctx.needs_input_grad[1]:
             gradient.add(concat_operands(vs).detach(), du)  # detached, or a failing pass would keep its graph

@@ -97,8 +97,10 @@ class FusedScan:
         return (late, early) if self.reverse else (early, late)
 
     def forward_loop(self, x: Tensor) -> None:
-        step = bind_step(self.cell, self.program, self.backend, x, self.buffers, self.matrices, self.biases)
-        self.backend.loop(step, self.order)
+        self.backend.loop(self.forward_steps(x), self.order)
+
+    def forward_steps(self, x: Tensor) -> list[PositionStep]:
+        return bind_step(self.cell, self.program, self.backend, x, self.buffers, self.matrices, self.biases)
 
     def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
         T, B, H = dhs.shape
@@ -115,7 +117,8 @@ class FusedScan:
         for product in products:
             if product.kernel is not None:
                 buffers[product.operand] = dhs.new_empty(B, H).expand(T, B, H)
-        self.backward_loop(dhs, {key.gradient: d for key, d in buffers.items()}, du)
+        gradients = {key.gradient: d for key, d in buffers.items()}
+        self.backend.loop(self.backward_steps(dhs, dx, gradients, du), self.order[::-1])
         dU = []  # Σ_t du_tᵀ v_t: [T, B, n*H] and [T, B, H] to [n*H, H]
         for product, d in zip(products, du, strict=True):
             v = self.backend.matrix(self.buffers[product.operand].flatten(0, 1).t())
@@ -123,7 +126,9 @@ class FusedScan:
         db = [None if b is None else d.sum((0, 1)) for b, d in zip(self.biases, du, strict=True)]
         return dx, *carried, *dU, *db, *(d.sum(0) for d in dvectors)
 
-    def backward_loop(self, dhs: Tensor, gradients: Buffers, du: list[Tensor]) -> None:
+    def backward_steps(
+        self, dhs: Tensor, dx: Tensor, gradients: Buffers, du: list[Tensor]
+    ) -> list[PositionStep]:
         backend, dh = self.backend, gradients[TensorKey(TensorKind.NEXT, "h").gradient]
         steps = [backend.kernel(COPY_KERNEL, {VALUE: dhs, RESULT: dh}, frozenset([RESULT]))]
         written = {key for key in gradients if key.kind is TensorKind.VECTOR}  # sums over all positions
@@ -140,7 +145,7 @@ class FusedScan:
         for key, d in gradients.items():
             if key.kind in (TensorKind.INPUT, TensorKind.PRODUCT, TensorKind.STATE) and key not in written:
                 steps.append(backend.kernel(ZERO_KERNEL, {VALUE: d, RESULT: d}))
-        backend.loop(steps + later, self.order[::-1])
+        return steps + later
 
     def bind_derivative(
         self, derivative: Kernel, gradients: Buffers, written: set[TensorKey]

@@ -94,7 +94,7 @@ def test_what_a_backward_pass_that_fails_leaves_behind_does_not_grow(monkeypatch
     def fail(notes: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(product._WeightGradient, "flush", fail)
+    monkeypatch.setattr(product.WeightGradient, "flush", fail)
     learner, alive = make_learner(model=real_model(input_feeding=True)), []
     gc.freeze()  # only what is made from here on is looked through
     for _ in range(4):

@@ -97,7 +97,8 @@ class Kernel:
         run = fx.GraphModule(torch.nn.Module(), self.graph)
         inputs = {key: self.examples[key] for key in self.inputs}
         varying = [key for key in inputs if key.kind not in CONSTANT]
-        zeros = torch.zeros_like(next(v for key, v in self.examples.items() if key.kind is TensorKind.STATE))
+        like = next(v for k, v in self.examples.items() if k.kind in (TensorKind.STATE, TensorKind.VALUE))
+        zeros = torch.zeros_like(like)
 
         def pull_back(values: Tensors) -> dict[TensorKey, Tensor | None]:
             with torch.enable_grad():
