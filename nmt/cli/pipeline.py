@@ -1,4 +1,4 @@
-"""`nmt pipeline`: run commands that follow each other, each when what it reads has changed."""
+"""`nmt pipeline`: run commands that depend on each other, those whose inputs have changed."""
 
 import shlex
 from pathlib import Path
@@ -42,7 +42,7 @@ def pipeline(
     ] = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Run a pipeline: commands of nmt in the order of their files, and a report.
+    """Run a pipeline: commands of nmt that depend on each other, and a report.
 
     The same command resumes a pipeline that was stopped, even by kill -9. A step
     is not run again while its command, its inputs and its outputs are unchanged.

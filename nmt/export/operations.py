@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from nmt.errors import UsageError
 from nmt.export.graph import TYPES, OnnxGraph, ValueName
-from nmt.export.products import look_up_embeddings, product
+from nmt.export.products import add_product, look_up_embeddings
 
 
 class Call(NamedTuple):
@@ -88,7 +88,7 @@ def to_same_type(call: Call, values: Sequence[Any]) -> list[Any]:
 
 
 def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
-    return product(call.graph, x, weight.t(), bias, flat=call.input_value.dim() == 2)
+    return add_product(call.graph, x, weight.t(), bias, flat=call.input_value.dim() == 2)
 
 
 def bmm(call: Call, x: Any, y: Any) -> Any:
@@ -210,9 +210,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ne": lambda call, x, y: call.add("Not", call.add("Equal", *to_same_type(call, (x, y)))),
     "rsub": lambda call, x, y: call.add("Sub", *to_same_type(call, (x, y))[::-1]),
     "linear": linear,
-    "addmm": lambda call, add, x, weight: product(call.graph, x, weight, add, flat=True),
-    "mm": lambda call, x, weight: product(call.graph, x, weight, flat=True),
-    "matmul": lambda call, x, weight: product(call.graph, x, weight),
+    "addmm": lambda call, add, x, weight: add_product(call.graph, x, weight, add, flat=True),
+    "mm": lambda call, x, weight: add_product(call.graph, x, weight, flat=True),
+    "matmul": lambda call, x, weight: add_product(call.graph, x, weight),
     "bmm": bmm,
     "embedding": lambda call, table, tokens, *_: look_up_embeddings(call.graph, table, tokens),
     "transpose": transpose,

@@ -16,8 +16,8 @@ from nmt.recurrence.c.int8 import NARROW, quantize_matrix
 ZERO_POINT = 128  # the zero point of an unsigned 8-bit operand
 
 
-def product(graph: OnnxGraph, x: Any, weight: Any, add: Any = None, *, flat: bool = False) -> ValueName:
-    """Add `x W (+ add)` with W [K, N]; with `flat` x is [M, K]."""
+def add_product(graph: OnnxGraph, x: Any, weight: Any, add: Any = None, *, flat: bool = False) -> ValueName:
+    """Add x W, or x W + `add`, to a graph; W is [K, N], and with `flat` x is [M, K]."""
     if graph.constants.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW:
         result = _multiply_int8(graph, x, weight)
     elif flat and isinstance(weight, Tensor):

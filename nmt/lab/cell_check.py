@@ -22,7 +22,7 @@ TORCH_LAYERS: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells that torc
     "lstm": nn.LSTM,
     "gru-reset-after": nn.GRU,
 }
-T, B, E, H = 5, 3, 4, 6  # sizes of the layer that is checked
+T, B, E, H = 5, 3, 4, 6  # positions, sentences, input and state size of the layer that is checked
 MASK = torch.arange(T).unsqueeze(1) < torch.tensor([T, 2, 4])
 TOLERANCE = 1e-10
 
@@ -201,7 +201,7 @@ def _check_parity(cell: Cell, x: Tensor, reference: nn.RNNBase) -> float:
 
 
 def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
-    """Return median seconds of forward and backward pass of the cell and of torch.nn.LSTM."""
+    """Return the median seconds of a forward and backward pass of the cell, and of torch.nn.LSTM."""
     layer, lstm = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
     d = torch.randn(positions, batch, cell.hidden_size)

@@ -1,6 +1,6 @@
 """Documents of headings, paragraphs, tables and pictures, as Markdown and as one HTML page.
 
-Texts are shown as they are: neither format takes what is in them for markup.
+Texts are escaped: neither format interprets markup in them.
 """
 
 import re
@@ -49,7 +49,7 @@ pre { color: var(--soft); font-size: 13px; white-space: pre-wrap; }
 
 
 class Block(NamedTuple):
-    """A part of a document in both formats."""
+    """A block of a document in both formats."""
 
     markdown: str
     html: str
@@ -116,7 +116,7 @@ def picture(file: Path, folder: Path, description: str) -> Block:
 
 
 def _escape_markdown(text: str) -> str:
-    """Write a text in one line in which Markdown finds no tags, entities, links or pictures."""
+    """Return a text as one line, without characters that Markdown reads as tags, entities or links."""
     line = " ".join(text.split())
     return line.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
 

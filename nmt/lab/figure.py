@@ -42,9 +42,9 @@ log = logging.getLogger(__name__)
 
 
 class Curve(NamedTuple):
-    """A curve of a panel; NaN in `y` is a gap. `around` is the half-width of a band about it.
+    """A curve of a panel; NaN in `y` is a gap. `around` is the half-width of a band around it.
 
-    Its name decides its colour, its variant its line: a run has one colour in training and validation.
+    Its name determines the colour, its variant the line style: a run has one colour in all its curves.
     """
 
     name: str
@@ -74,7 +74,7 @@ def draw_curves(
     log_x: bool = False,
     shares: Collection[str] = (),
 ) -> None:
-    """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
+    """Draw panels below each other over one axis `x`, each labelled with its key, into a file.
 
     The file's suffix sets the format (svg, png, pdf). Curves of the same name have one colour in all panels.
     With `one_scale` the panels share the y axis; the panels `shares` show all of 0 to 1. With `log_x` the x
@@ -211,7 +211,7 @@ def _open_figure(
 
 @contextmanager
 def _open_styled_figure(kind: str, text: str, size: tuple[float, float]) -> "Iterator[Figure]":
-    """Yield a figure with fonts for the characters of `text`, drawn with the settings of this module."""
+    """Yield a figure with the settings of this module, and fonts for the characters of `text`."""
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.figure import Figure
 

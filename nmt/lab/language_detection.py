@@ -1,4 +1,4 @@
-"""Detection of the language of a text among some: by its script, then by py3langid."""
+"""Detection of the language of a text among given ones: by its script, then by py3langid."""
 
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -11,14 +11,14 @@ KANA = ("Hiragana", "Katakana")
 
 
 class DetectedLanguage(NamedTuple):
-    """A language, and how sure it is."""
+    """A language with its confidence."""
 
     language: str
     confidence: float  # percent
 
 
 def detect_language(text: str, languages: Collection[str]) -> list[DetectedLanguage]:
-    """Return the languages that a text may be in, the likeliest first; none if it has no letters of theirs.
+    """Return the languages that a text may be in, the most probable first; none without letters of theirs.
 
     Languages of one script are distinguished by py3langid, if it is installed; without it they are equally
     likely, and ordered as they are given.

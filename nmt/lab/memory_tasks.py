@@ -1,4 +1,4 @@
-"""Memory tests of cells: synthetic tasks whose answer depends on the input k positions earlier."""
+"""Synthetic memory tasks, whose answer depends on the input k positions earlier, and accuracies of cells."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""Processes of `nmt` that a program starts in its directory, and that end with it."""
+"""Child processes of `nmt` that work in one directory and end with their parent."""
 
 import os
 import signal
@@ -15,10 +15,11 @@ from nmt.untrusted_files import LOG_BYTES, read_bytes
 
 
 class ChildProcesses:
-    """Processes for the files of a directory, `jobs` at a time. On exit it stops those in progress.
+    """A context in which child processes run in a directory, `jobs` at a time; on exit they are stopped.
 
-    So does SIGTERM, with the exit code that shells give for it. Raises UsageError while another process
-    works in the same directory, or, if it was killed, until its children have ended.
+    SIGTERM stops them too. `cores` are divided among the jobs; `detached` processes do not receive Ctrl-C.
+    Raises UsageError while another process works in the same directory or, if it was killed, while its
+    children are still running.
     """
 
     def __init__(
@@ -54,9 +55,9 @@ class ChildProcesses:
         shares_cores: bool = True,
         folder: Path | None = None,
     ) -> int:
-        """Run a command and return its exit code; parallel ones get an equal share of the cores each.
+        """Run a command and return its exit code; with `shares_cores`, parallel ones share the cores equally.
 
-        Its messages go to the descriptor `log`, and so does what it prints without an `output`.
+        Stderr goes to the descriptor `log`, and stdout to `output`, or to `log` without it.
         """
         shared = self.jobs > 1 and shares_cores
         threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
@@ -80,7 +81,7 @@ class ChildProcesses:
 
 
 def read_error_message(log: Path) -> str:
-    """Return the last error of `nmt` and what follows it in one line; without one, the last line."""
+    """Return the last error of `nmt` in a log as one line; without one, the last line."""
     lines = [line.strip() for line in read_bytes(log, LOG_BYTES).decode(errors="replace").split("\n")]
     lines = [line for line in lines if line] or ["no output"]
     errors = [i for i, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]

@@ -52,7 +52,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
         _run(short, killed, kill_at, KILLED_EXIT_CODE)
         report("3/3: resume the killed run")
         _run(short, killed, None, 0)
-        return compare(read_results(uninterrupted), read_results(killed))
+        return compare_results(read_results(uninterrupted), read_results(killed))
 
 
 def shorten_recipe(recipe: Recipe, kill_at: int) -> Recipe:
@@ -111,7 +111,7 @@ def read_results(run: Path) -> dict[str, bytes]:
     return results
 
 
-def compare(uninterrupted: dict[str, bytes], killed: dict[str, bytes]) -> int:
+def compare_results(uninterrupted: dict[str, bytes], killed: dict[str, bytes]) -> int:
     """Count the equal values of two runs; DataError for the first that differs."""
     for name in {**uninterrupted, **killed}:
         expected, value = uninterrupted.get(name), killed.get(name)

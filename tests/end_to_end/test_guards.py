@@ -103,13 +103,13 @@ def test_the_rates_of_a_run_that_is_verified_are_those_of_the_whole_run(recipe: 
 
 def test_the_first_difference_is_reported() -> None:
     one = {"weights w": b"\x00\xff", "metrics.jsonl, line 1": b'{"loss": 1}'}
-    assert verify.compare(one, dict(one)) == 2
+    assert verify.compare_results(one, dict(one)) == 2
     with pytest.raises(DataError, match="weights w is 01ff instead of 00ff"):
-        verify.compare(one, {**one, "weights w": b"\x01\xff"})
+        verify.compare_results(one, {**one, "weights w": b"\x01\xff"})
     with pytest.raises(DataError, match=r"line 1 is missing instead of \{.loss.: 1\}"):
-        verify.compare(one, {"weights w": b"\x00\xff"})
+        verify.compare_results(one, {"weights w": b"\x00\xff"})
     with pytest.raises(DataError, match="line 2 is x instead of missing"):
-        verify.compare(one, {**one, "metrics.jsonl, line 2": b"x"})
+        verify.compare_results(one, {**one, "metrics.jsonl, line 2": b"x"})
 
 
 def test_a_diverged_run_ends_with_the_lines_of_its_bad_batches(recipe: Path, tmp_path: Path) -> None:

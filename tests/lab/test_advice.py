@@ -80,7 +80,7 @@ def test_a_limit_of_the_ratio_is_advised_if_there_is_none(tmp_path: Path, limits
     [
         ({}, "these characters are not in the training text"),
         ({"character_coverage": 0.99}, "set subwords.character_coverage to 1.0"),
-        ({"model": "spm.model"}, "subwords.model was made for other text"),
+        ({"model": "spm.model"}, "subwords.model was trained on other text"),
         ({"kind": "pretokenized"}, "raise subwords.size, or set subwords.kind"),
         ({"kind": "pretokenized", "min_count": 2}, "raise subwords.size or lower subwords.min_count"),
     ],

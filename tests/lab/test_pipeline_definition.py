@@ -108,12 +108,12 @@ def test_a_directory_of_nmt_new_is_its_recipe(tmp_path: Path, monkeypatch: pytes
     assert plan(tmp_path, PIPELINE, "recipe=mine")[0].words[:2] == ["train", str(recipe)]
 
 
-def test_a_file_in_a_circle_or_unknown_is_reported(tmp_path: Path) -> None:
+def test_steps_in_a_cycle_and_unknown_files_are_reported(tmp_path: Path) -> None:
     assert "no such file, and no step writes it: nowhere" in refused(
         tmp_path, "score out.{tgt}", "score nowhere"
     )
     text = PIPELINE.replace("-i {test[0]}", "-i scores.json")
-    with pytest.raises(UsageError, match=r"steps need each other in a circle: \w+ -> \w+ -> \w+"):
+    with pytest.raises(UsageError, match=r"steps depend on each other in a cycle: \w+ -> \w+ -> \w+"):
         plan(tmp_path, text)
 
 

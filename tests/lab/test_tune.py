@@ -61,9 +61,12 @@ def point(beam: int, penalty: float, behind: float, noise: float = 0.2) -> GridP
 
 def test_the_smallest_beam_within_the_noise_is_chosen() -> None:
     points = [point(1, 1.0, 0.5), point(3, 0.5, 0.15), point(3, 1.0, 0.19), point(8, 0.5, 0.0, 0.0)]
-    assert choose_setting(points, usual=1.0)[:2] == (3, 1.0)  # the usual penalty, though 0.5 scores higher
-    assert choose_setting(points, usual=0.7)[:2] == (3, 0.5)
-    assert choose_setting([point(1, 1.0, 0.5), point(8, 0.5, 0.0, 0.0)], usual=1.0)[:2] == (8, 0.5)
+    assert choose_setting(points, default_penalty=1.0)[:2] == (
+        3,
+        1.0,
+    )  # the default penalty, though 0.5 scores higher
+    assert choose_setting(points, default_penalty=0.7)[:2] == (3, 0.5)
+    assert choose_setting([point(1, 1.0, 0.5), point(8, 0.5, 0.0, 0.0)], default_penalty=1.0)[:2] == (8, 0.5)
 
 
 def test_a_fit_finds_the_probability_that_made_the_data() -> None:

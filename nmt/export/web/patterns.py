@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from importlib import import_module
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from nmt.data import sentences
@@ -114,17 +114,14 @@ def convert_pattern(pattern: re.Pattern[str] | str) -> str:
     return PatternConverter({number: name for name, number in parsed.state.groupdict.items()}).convert(parsed)
 
 
-def encode_ranges(condition: Callable[[str], bool], among: Sequence[str]) -> list[int]:
-    """Return the characters that meet a condition: distances between the ends of ranges, in turn."""
-    kept = enumerate(ord(character) for character in among if condition(character))
-    runs = groupby(kept, lambda entry: entry[1] - entry[0])
-    bounds = [
-        edge
-        for _, run in runs
-        for codes_ in [[code for _, code in run]]
-        for edge in (codes_[0], codes_[-1] + 1)
-    ]
-    return [edge - before for before, edge in zip([0, *bounds], bounds, strict=False)]
+def encode_ranges(condition: Callable[[str], bool], characters: Sequence[str]) -> list[int]:
+    """Encode the code points that meet a condition as differences between the bounds of their ranges."""
+    kept = enumerate(ord(character) for character in characters if condition(character))
+    bounds = [0]
+    for _, run in groupby(kept, lambda entry: entry[1] - entry[0]):  # consecutive code points
+        points = [point for _, point in run]
+        bounds += [points[0], points[-1] + 1]
+    return [bound - before for before, bound in pairwise(bounds)]
 
 
 def describe_text(kinds: Sequence[str], *, has_case: bool) -> dict[str, object]:

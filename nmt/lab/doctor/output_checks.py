@@ -11,11 +11,11 @@ from nmt.lab.doctor.survey import excerpt
 UNKNOWN = ("⁇", "<unk>")
 """Spellings of an unknown token: by SentencePiece, and by word vocabularies."""
 LOOP = re.compile(r"(.{1,40}?)\1{2,}")
-"""A string of characters three times or more: a subword, a word, or several."""
+"""A string that is repeated three times or more: a subword, a word, or several."""
 MIN_LOOP, SEARCHED = 10, 1_000
-"""Characters below which nothing counts as a loop, and in which loops are searched."""
+"""Minimum characters of a loop, and characters of a line in which loops are searched."""
 SHORTEST, LONGEST = 0.8, 1.3
-"""Shares of the length of the references; BLEU's brevity penalty is 22% at the shortest."""
+"""Limits of the length relative to the references; at the lower one BLEU's brevity penalty is 22%."""
 WARNING, ERROR = 0.1, 0.5  # shares of the lines at which a failure becomes a warning, and an error
 
 

@@ -1,4 +1,4 @@
-"""A survey of a corpus in one pass: unusual lines, and 26 bytes of numbers for every pair."""
+"""A survey of a corpus in one pass: unusual lines, and statistics in 26 bytes per pair."""
 
 from array import array
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""A trial run of a recipe: checks of its data, and a few updates that are timed, in a temporary directory."""
+"""A trial run of a recipe: checks of its data, and a few updates to measure time and memory."""
 
 import time
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
@@ -40,9 +41,9 @@ class TrainingCost(NamedTuple):
     updates: int  # of the whole run, estimated
     seconds_per_update: float
     pieces_per_second: float  # target tokens
-    memory_gib: float | None  # peak, of the process or on the GPU; None where the system does not tell
+    memory_gib: float | None  # peak, of the process or on the GPU; None if the system does not report it
     memory_there_gib: float | None  # of the machine or the GPU
-    processor_seconds: float = 0.0  # per update, of all threads: what an idle core would take
+    processor_seconds: float = 0.0  # CPU time per update, of all threads
 
     @property
     def seconds(self) -> float:
@@ -68,7 +69,7 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
 
 
 def list_data_parts(recipe: Recipe) -> list[str]:
-    """Return the parts of the data that a recipe has."""
+    """Return the names of the parts of the data (train, valid, test) that a recipe has."""
     return [part for part in PARTS if getattr(recipe.data, part) is not None]
 
 
@@ -80,11 +81,11 @@ def find_corpora(recipe: Recipe, part: str) -> list[Corpus]:
 def run_trial(
     recipe: Recipe, folder: Path, progress: Progress, *, updates: int
 ) -> tuple[TrainingCost | None, list[Finding]]:
-    """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
+    """Prepare a run in `folder` as training does, and measure the cost of `updates` updates; 0: none."""
     load, resources = find_load(), experiment.single_process(recipe)
     try:
         training = experiment.build_trainer(recipe, folder, progress, resources)
-        cost = measure(training, updates) if updates else None
+        cost = measure_cost(training, updates) if updates else None
     except NmtError as error:
         return None, [Finding("error", str(error))]
     assert isinstance(training.epochs, PairBatches | StreamBatches)
@@ -119,40 +120,45 @@ def check_load(threads: int, load: float, cores: int) -> Iterator[Finding]:
         )
 
 
-def measure(training: Trainer, updates: int) -> TrainingCost:
-    """Apply one update with the widest batch, which also builds the kernels, then others that are timed."""
+def measure_cost(training: Trainer, updates: int) -> TrainingCost:
+    """Apply an update with the widest batch, which also compiles the kernels, then time `updates` others."""
     learner, group = training.learner, training.settings.accumulate
     learner.model.train()
     widest = max(islice(training.epochs.batches(0, 0), SEARCHED), key=lambda b: b.src.numel() + b.tgt.numel())
     carried = learner.update([widest] * group, rate=training.schedule.rate(1), ratio=1.0).carried
-    batches, made, words = training.epochs.batches(0, 0), 0, 0
+    batches, done, tokens = training.epochs.batches(0, 0), 0, 0
     start, processor_start = time.perf_counter(), time.process_time()
-    while made < updates and (chosen := list(islice(batches, group))):
-        made += 1
-        ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
+    while done < updates and (chosen := list(islice(batches, group))):
+        done += 1
+        ratio, rate = learner.forcing.ratio(done), training.schedule.rate(done)
         outcome = learner.update(chosen, rate=rate, ratio=ratio, carried=carried)
         if outcome.bad_update is not None:
-            raise DivergenceError(f"{outcome.bad_update.reason} at update {made}. {ADVICE}")
-        words, carried = words + outcome.totals.tokens, outcome.carried
-    seconds, stop = time.perf_counter() - start, training.settings.stop_after
-    processor_seconds = time.process_time() - processor_start
-    peak: int | None
-    available: int | None
-    if next(learner.model.parameters()).is_cuda:
-        peak, available = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
-    else:
-        peak, available = find_peak_memory(), find_total_memory()
+            raise DivergenceError(f"{outcome.bad_update.reason} at update {done}. {ADVICE}")
+        tokens, carried = tokens + outcome.totals.tokens, outcome.carried
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
+    stop, (peak, available) = training.settings.stop_after, _measure_memory(learner.model)
     return TrainingCost(
         sum(parameter.numel() for parameter in learner.model.parameters()),
-        round(60 * stop.count / (seconds / made))
+        round(60 * stop.count / (seconds / done))
         if stop.unit == "m"
         else training.clock.estimate_last_update(training.run),
-        seconds / made,
-        words / seconds,
-        None if peak is None else peak / 2**30,
-        None if available is None else available / 2**30,
-        processor_seconds / made,
+        seconds / done,
+        tokens / seconds,
+        peak,
+        available,
+        processor_seconds / done,
     )
+
+
+def _measure_memory(model: nn.Module) -> tuple[float | None, float | None]:
+    """Return the peak and the total memory of the model's device in GiB; None if not reported."""
+    sizes: tuple[int | None, int | None]
+    if next(model.parameters()).is_cuda:
+        sizes = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
+    else:
+        sizes = find_peak_memory(), find_total_memory()
+    peak, total = (None if size is None else size / 2**30 for size in sizes)
+    return peak, total
 
 
 def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
@@ -184,8 +190,8 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         assert file is not None
         vocabulary = load_vocabulary(file)
         unknown = {UNK, *vocabulary.byte_tokens()}
-        seen, what = ("their bytes", "characters") if len(unknown) > 1 else ("<unk>", "tokens")
-        counts, worst, words = [], 0.0, list[str]()
+        what, replacement = ("characters", "their bytes") if len(unknown) > 1 else ("tokens", "<unk>")
+        counts, largest, words = [], 0.0, list[str]()
         for part, pairs in parts.items():
             lines = [pair[index] for pair in pairs]
             encoded = vocabulary.encode_all(lines)
@@ -194,14 +200,13 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
                 share = count / sum(map(len, encoded))
                 first = next(i for i, row in enumerate(encoded) if unknown.intersection(row))
                 counts.append(f"data.{part} {count:,} ({format_percent(share)}; first: line {first + 1:,})")
-                if share > worst:
-                    worst = share
-                    split = lines[first].split()
+                if share > largest:
+                    largest, split = share, lines[first].split()
                     words = [word for word in split if unknown.intersection(vocabulary.encode(word))]
         if counts:
             yield Finding(
-                level_for_share(worst, 0.01, 0.3),
-                f"{what} that are not in the {side} vocabulary: the model sees {seen} instead",
+                level_for_share(largest, 0.01, 0.3),
+                f"{what} that are not in the {side} vocabulary: the model sees {replacement} instead",
                 ", ".join(counts),
                 excerpt(*words[:5]),
                 advise_on_unknown(recipe.subwords),
@@ -209,12 +214,12 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
 
 
 def advise_on_unknown(subwords: SubwordSettings) -> str:
-    """Advise on the settings that make tokens unknown."""
+    """Return advice on the settings that make tokens unknown."""
     if subwords.has_words:
         lower = " or lower subwords.min_count" if subwords.min_count > 1 else ""
         return f"raise subwords.size{lower}, or set subwords.kind to unigram or bpe"
     if subwords.model is not None:
-        return "subwords.model was made for other text: train a vocabulary instead, or use another model"
+        return "subwords.model was trained on other text: train a vocabulary instead, or use another model"
     if subwords.character_coverage < 1.0:
         return "set subwords.character_coverage to 1.0: then only new characters are unknown"
     return "these characters are not in the training text: add lines that contain them"

@@ -1,4 +1,4 @@
-"""What a model on disk is: its kind, weights, sizes, search and estimate of quality, as labels and values."""
+"""Description of a model on disk: kind, weights, sizes, search and estimate of quality."""
 
 from math import prod
 from pathlib import Path

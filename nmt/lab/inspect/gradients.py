@@ -28,7 +28,7 @@ class GradientProfile(NamedTuple):
     """
 
     cell: CellPath
-    path: str  # the field of the state; "c alone": the steps pass gradients on through c only
+    path: str  # the field of the state; "c alone": steps propagate gradients through c only
     norms: list[float]
     shares: list[float]  # of the norm at lag 0 of the same losses
 
@@ -106,7 +106,7 @@ def measure_clipping(
 def _measure_side(
     model: TranslationModel, batches: Sequence[Batch], lags: int, side: str, only: str | None
 ) -> Iterator[GradientProfile]:
-    """Profile the cells of a side, all steps of which pass gradients on through one field or all."""
+    """Profile the cells of a side; with `only`, their steps propagate gradients through that field alone."""
     profiles, carried, output = Profiles(), None, model.decoder.output
     for batch in batches:
         with record_states(model.recurrent_cells(), {side: only}) as states:

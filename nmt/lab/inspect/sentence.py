@@ -48,7 +48,7 @@ class SentenceTrace(NamedTuple):
 
 
 def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrace:
-    """Translate a line with the job's options, then run the best translation again and record the model.
+    """Translate a line with the job's options, then feed the best translation to the model and record it.
 
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
     """

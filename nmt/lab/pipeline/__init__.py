@@ -1,1 +1,1 @@
-"""Pipelines: commands of `nmt` that follow each other, and the report of their results."""
+"""Pipelines: commands of `nmt` that depend on each other, and the report of their results."""

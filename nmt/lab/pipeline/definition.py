@@ -1,4 +1,4 @@
-"""The definition of a pipeline: commands of `nmt` with placeholders, and the values of these.
+"""The definition of a pipeline: commands of `nmt` with placeholders, and the values of the placeholders.
 
 Errors name the line of the pipeline file.
 """
@@ -76,7 +76,7 @@ def is_value(value: Any) -> bool:
 
 
 class StepLine(NamedTuple):
-    """A step as it is written, with all names replaced."""
+    """A step of the file, with all placeholders replaced."""
 
     name: str
     words: Sequence[str]
@@ -96,7 +96,7 @@ class PipelinePlan(NamedTuple):
 def read_pipeline(name: str, settings: Sequence[str], directory: Path) -> PipelinePlan:
     """Read a pipeline whose files are in `directory`, with `key=value` settings of the command line.
 
-    A setting of none of the pipeline's names is for the recipes of all models. Raises UsageError with every
+    Settings that are not the pipeline's are for the recipes of all models. Raises UsageError with every
     mistake, as `file:line:column: setting: what is wrong`.
     """
     file = find_settings_file(name, "pipeline", find_shipped_files("pipelines"))

@@ -20,7 +20,7 @@ Status = Literal["running", "done", "unchanged", "failed", "not run"]
 
 
 class StepResult(NamedTuple):
-    """What became of a step."""
+    """The outcome of a step."""
 
     name: str
     status: Status
@@ -35,16 +35,16 @@ def run_steps(
     jobs: int,
     show: Callable[[StepResult], None],
 ) -> list[StepResult]:
-    """Run the steps that are not finished or have changed, `jobs` at a time, and return what became of all.
+    """Run the steps that are not finished or have changed, `jobs` at a time, and return all outcomes.
 
-    `run` runs the command of a step and returns its seconds. After a failure, steps that do not need it
-    are run still. The state is on disk after every step, so the same call resumes after a kill.
+    `run` runs the command of a step and returns its seconds. A failure stops only the steps that depend on
+    it. The state is saved after every step, so the same call resumes after a kill.
     """
     checksum = partial(_compute_checksum, directory)
     try:
         states = Dependency(_StateFile, str(directory / STATE), partial(_ChecksumChecker, checksum))
     except DatabaseException:
-        raise DataError(f"{directory / STATE} is damaged: remove it, and all steps are run again") from None
+        raise DataError(f"{directory / STATE} is damaged: remove it to run all steps again") from None
     tasks = [_build_task(directory, step, run, checksum) for step in steps]
     control = TaskControl(tasks)
     control.process(None)
@@ -63,7 +63,7 @@ def _build_task(
     """Build a task that is current while its settings, its inputs and its outputs have not changed."""
     settings = step.settings(directory)
 
-    def act() -> dict[str, Any] | TaskFailed:
+    def execute() -> dict[str, Any] | TaskFailed:
         try:
             before = {name: checksum(name) for name in step.inputs}
             seconds = run(step)
@@ -84,7 +84,7 @@ def _build_task(
 
     return Task(
         step.name,
-        [(act,)],
+        [(execute,)],
         file_dep=list(step.inputs),
         targets=list(step.outputs),
         uptodate=[is_current],
@@ -123,14 +123,14 @@ class _ChecksumChecker(FileChangedChecker):  # type: ignore[misc]
 
 
 class _Listener(ZeroReporter):  # type: ignore[misc]
-    """A recorder of what doit reports, which also saves the state after every step."""
+    """A reporter of doit that records the results, and saves the state after every step."""
 
     def __init__(self, states: Dependency, show: Callable[[StepResult], None]) -> None:
         super().__init__(None, {})
         self.states, self.show = states, show
         self.results: dict[str, StepResult] = {}
 
-    def record(self, task: Task, status: Status, message: str = "") -> None:
+    def record_result(self, task: Task, status: Status, message: str = "") -> None:
         self.states.backend.dump()
         seconds = self.states.get_values(task.name).get("seconds", 0.0)
         self.results[task.name] = StepResult(task.name, status, seconds, message)
@@ -140,15 +140,15 @@ class _Listener(ZeroReporter):  # type: ignore[misc]
         self.show(StepResult(task.name, "running"))
 
     def add_success(self, task: Task) -> None:
-        self.record(task, "done")
+        self.record_result(task, "done")
 
     def skip_uptodate(self, task: Task) -> None:
-        self.record(task, "unchanged")
+        self.record_result(task, "unchanged")
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
         if isinstance(fail, UnmetDependency):
-            self.record(task, "not run", f"it needs {fail.message}")
+            self.record_result(task, "not run", f"it needs {fail.message}")
         elif isinstance(fail, TaskError) and fail.traceback:
             raise RuntimeError(fail.get_msg())
         else:
-            self.record(task, "failed", fail.message)
+            self.record_result(task, "failed", fail.message)

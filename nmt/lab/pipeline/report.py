@@ -15,13 +15,11 @@ from nmt.untrusted_files import read_json
 
 
 class PipelineReport(NamedTuple):
-    """What a pipeline has done."""
+    """The results of a pipeline."""
 
     title: str
     steps: Sequence[tuple[PipelineStep, StepResult]]
-    scores: Sequence[
-        tuple[str, Sequence[SystemScores]]
-    ]  # of each step that scores; the first is the baseline
+    scores: Sequence[tuple[str, Sequence[SystemScores]]]  # by step; the first system is the baseline
 
     @property
     def minutes(self) -> float:
@@ -32,7 +30,7 @@ class PipelineReport(NamedTuple):
 def build_report(
     title: str, directory: Path, steps: Sequence[PipelineStep], results: Sequence[StepResult]
 ) -> PipelineReport:
-    """Collect the results of the steps, and the scores that those of them have written that are finished."""
+    """Collect the results of the steps, and the scores that finished steps have written."""
     pairs = list(zip(steps, results, strict=True))
     scores = [
         (step.name, read_json(directory / step.stdout, list[SystemScores]))
@@ -99,7 +97,7 @@ def explain_test(systems: Sequence[SystemScores]) -> str:
 
 
 def step_rows(report: PipelineReport) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table: each step, what became of it, and its minutes."""
+    """Return header and rows of a table: each step, its status, and its minutes."""
     rows = [
         [step.name, result.status, format_minutes(result.seconds) if result.seconds else "-"]
         for step, result in report.steps

@@ -1,4 +1,4 @@
-"""The steps of a pipeline: their commands and files, the order of these, and checksums."""
+"""The steps of a pipeline: their commands, files, order and checksums."""
 
 import os
 import re
@@ -32,7 +32,7 @@ class PipelineStep(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command as one types it."""
+        """The command line."""
         return shlex.join(["nmt", *self.words]) + (f" > {shlex.quote(self.stdout)}" if self.stdout else "")
 
     def settings(self, directory: Path) -> str:
@@ -42,12 +42,12 @@ class PipelineStep(NamedTuple):
 
 
 def sort_steps(steps: Sequence[PipelineStep]) -> list[PipelineStep]:
-    """Return the steps in an order in which each follows those that it needs; UsageError for a circle."""
+    """Return the steps in an order in which each follows those that it needs; UsageError for a cycle."""
     by_name = {step.name: step for step in steps}
     try:
         order = list(TopologicalSorter({step.name: step.needs for step in steps}).static_order())
     except CycleError as error:
-        raise UsageError(f"steps need each other in a circle: {' -> '.join(error.args[1])}") from None
+        raise UsageError(f"steps depend on each other in a cycle: {' -> '.join(error.args[1])}") from None
     rank = {name: max((order.index(need) for need in by_name[name].needs), default=-1) for name in order}
     return [by_name[name] for name in sorted(order, key=lambda name: (rank[name], list(by_name).index(name)))]
 

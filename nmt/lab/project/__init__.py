@@ -1,1 +1,1 @@
-"""Directories that `nmt new` makes of pairs: clean, split, with a recipe that fits them."""
+"""`nmt new`: directories with clean, split pairs and a recipe that fits them."""

@@ -1,4 +1,4 @@
-"""The making of a project directory: a look at the pairs, cleaning, the split, the recipe and its cost."""
+"""Creation of a project directory: survey, cleaning and split of the pairs, the recipe and its cost."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +33,9 @@ from nmt.recipe.reader import RECIPE, SPLIT
 from nmt.reservoir import Reservoir
 
 FEWEST_PAIRS = 100
-"""Clean pairs below which there is nothing to train on."""
+"""Clean pairs below which no project is created."""
 COMMON_SCRIPT = 0.05
-"""Share of the lines of a side from which their script is one of the side's."""
+"""Share of the lines of a side from which their script counts as one of the scripts of the side."""
 SCRIPT_SHARE = 0.3
 """Share of the letters of a side that must be in its scripts."""
 SAMPLED = 500
@@ -55,7 +55,7 @@ Show = Callable[[str], object]
 def create_project(
     directory: Path, inputs: PairInputs, settings: ProjectSettings, show: Show
 ) -> ProjectFacts:
-    """Make a directory with the split pairs, a recipe, a report and instructions; it is complete or absent.
+    """Create a directory with the split pairs, a recipe, a report and instructions; it is complete or absent.
 
     Raises UsageError if it exists, DataError for files that cannot be read or have too few good pairs.
     """
@@ -79,7 +79,7 @@ def create_project(
 
 
 def _survey_inputs(facts: ProjectFacts) -> None:
-    """Look at every corpus as the doctor does; DataError for one that cannot be read, or is not parallel."""
+    """Survey every corpus as the doctor does; DataError if one cannot be read or is not parallel."""
     scripts: tuple[dict[str, int], dict[str, int]] = ({}, {})
     lengths: tuple[list[NDArray[np.int64]], ...] = ([], [])
     for corpus in facts.inputs.corpora:
@@ -196,7 +196,7 @@ def _format_header(facts: ProjectFacts, directory: Path) -> list[str]:
 
 
 def _describe_split(facts: ProjectFacts, folder: Path) -> dict[str, object]:
-    """Return how the split was made and the checksums of its files and of those that it was made of."""
+    """Return the settings and counts of the split, and the checksums of its inputs and outputs."""
     split, report = facts.settings.split, facts.split
     files = sorted((folder / "data").iterdir())
     return {

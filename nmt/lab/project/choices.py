@@ -1,4 +1,4 @@
-"""The choice of a recipe's settings by the size and the scripts of a corpus, with the evidence for each."""
+"""Choice of a recipe's settings by the size and the scripts of a corpus, with the evidence for each."""
 
 import math
 from collections import Counter
@@ -24,7 +24,7 @@ SIZE, JOINT, COVERAGE = "subwords.size", "subwords.joint", "subwords.character_c
 MANY_CHARACTERS = {*WITHOUT_SPACES, "Hangul"}
 """Scripts with thousands of characters."""
 TOKENS_PER_CHARACTER = 1.25
-"""Tokens that a vocabulary has at least, of each character that must have one."""
+"""Minimum size of a vocabulary for each character that must have a token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class ChoiceTable(Settings):
 
 
 class CorpusFacts(NamedTuple):
-    """What settings are chosen by."""
+    """The properties of a corpus by which settings are chosen."""
 
     pairs: int  # for training
     scripts: tuple[str | None, str | None]
@@ -82,7 +82,7 @@ class CorpusFacts(NamedTuple):
 
     @property
     def has_many_characters(self) -> bool:
-        """Whether a side's script has thousands of characters."""
+        """True if a side's script has thousands of characters."""
         return not MANY_CHARACTERS.isdisjoint(self.scripts)
 
     def meets(self, value: ChoiceValue) -> bool:
@@ -93,7 +93,7 @@ class CorpusFacts(NamedTuple):
         return (value.up_to is None or self.pairs <= value.up_to) and value.scripts in (None, *kinds)
 
     def find_smallest_size(self, coverage: float, joint: bool) -> int:
-        """Return the size of a vocabulary with a token for each character of the side that has most."""
+        """Return the smallest vocabulary size that covers the characters of the side that has most."""
         sides = [self.characters[0] + self.characters[1]] if joint else self.characters
         most = max(count_frequent(side, coverage) for side in sides)
         return 100 * math.ceil(TOKENS_PER_CHARACTER * most / 100)
@@ -132,7 +132,7 @@ def _enlarge_vocabulary(settings: list[ChosenSetting], facts: CorpusFacts) -> li
 
 
 def count_frequent(characters: Counter[str], coverage: float) -> int:
-    """Count the most frequent characters that make up a share of a text."""
+    """Count the most frequent characters that together cover a share of a text."""
     missing = coverage * characters.total()
     for number, (_, count) in enumerate(characters.most_common()):
         if missing <= 0:

@@ -1,4 +1,4 @@
-"""What a project is made of, and what was found and done while it was made."""
+"""The inputs of a project directory, and the results of the steps that create it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from nmt.lab.project.pair_files import PairInputs
 
 
 class ProjectSettings(NamedTuple):
-    """What a project depends on besides its pairs."""
+    """Options of `nmt new`."""
 
     split: SplitSettings
-    minutes: float | None = None
+    minutes: float | None = None  # of training
 
 
 @dataclass
 class ProjectFacts:
-    """What was found in the pairs, and done with them."""
+    """Inputs of a project, with the results of survey, cleaning, split and fitting as they become known."""
 
     inputs: PairInputs
     settings: ProjectSettings

@@ -1,4 +1,4 @@
-"""The languages of the sides of a corpus: detected in lines, where that is certain."""
+"""Detection of the language of each side of a corpus, from its lines."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from nmt.lab.doctor.finding import Finding, format_percent
 from nmt.lab.language_detection import detect_language
 
 CERTAIN = 60.0
-"""Percent of confidence in a line's language, and of a side's lines that must be in one."""
+"""Minimum confidence in the language of a line, and share of the lines in one language, in percent."""
 LINES = 100
 """Lines of a side whose language is detected."""
 
 
 def count_languages(lines: Sequence[str]) -> Counter[str]:
-    """Count the languages of some lines, as far as they are certain."""
+    """Count the lines by language, without those whose language is uncertain."""
     step = max(1, len(lines) // LINES)
     best = (detect_language(line, LANGUAGES)[:1] for line in lines[::step])
     return Counter(one.language for found in best for one in found if one.confidence >= CERTAIN)

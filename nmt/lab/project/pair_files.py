@@ -16,7 +16,7 @@ SAMPLED = 1000
 """Pairs at the beginning of the files from which languages are detected."""
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))
-"""Names of the two texts, in a file or as suffixes, that do not tell their languages."""
+"""Names of the two sides, in a file or as suffixes, that do not tell their languages."""
 UNSUPPORTED_SUFFIXES = frozenset([".csv", ".json", ".xlsx", ".ods", ".docx", ".xml", ".zip"])
 """Suffixes of files that are neither lines nor a format of pairs."""
 NO_LANGUAGES = frozenset(
@@ -30,7 +30,7 @@ class PairInputs(NamedTuple):
 
     corpora: list[Corpus]
     languages: tuple[str, str]
-    origin: str  # where the languages are from
+    origin: str  # of the languages, for messages: "(as given)"
 
     @property
     def files(self) -> list[Path]:
@@ -39,11 +39,11 @@ class PairInputs(NamedTuple):
 
 
 class NamedCorpus(NamedTuple):
-    """One corpus of a command line: what `find_corpus` finds it by, and the languages that it names."""
+    """A corpus of the command line: the argument of `find_corpus`, and the languages that the files name."""
 
     pairs: str | list[str]
     languages: list[str]
-    is_ordered: bool = True  # the first language is the source
+    is_ordered: bool = True  # whether the first language is the source
     keys: tuple[str, str] | None = None  # names of its texts, if they are not languages
 
 
@@ -152,7 +152,7 @@ def _name_prefix(prefix: str, src: str | None, tgt: str | None) -> NamedCorpus:
 def _choose_languages(
     named: Sequence[NamedCorpus], src: str | None, tgt: str | None
 ) -> tuple[tuple[str, str], str]:
-    """Return the languages of source and target, and where they are from."""
+    """Return the languages of source and target, and their origin."""
     if src and tgt:
         return (src, tgt), "(as given)"
     for languages in (one.languages for one in named if len(one.languages) == 2 and all(one.languages)):
@@ -192,7 +192,7 @@ def _add_suffix(
 
 
 def _detect_languages(named: Sequence[NamedCorpus], src: str | None, tgt: str | None) -> tuple[str, str]:
-    """Return the languages of the text itself; UsageError if one is not certain."""
+    """Detect the languages in the text; UsageError if one is uncertain."""
     for one in named:
         if isinstance(one.pairs, str) and one.keys is None and pair_format(one.pairs) not in (None, ".tsv"):
             texts = ", ".join(map(repr, one.languages)) or "no text"

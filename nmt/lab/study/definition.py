@@ -1,6 +1,6 @@
-"""The definition of a study: a grid of runs that differ in the settings that are compared only.
+"""The definition of a study: a grid of runs that differ only in the settings that are compared.
 
-A study file has the common settings and the varied ones, axis by axis. Each combination of one value of every
+A study file contains common settings and varied ones, axis by axis. Each combination of one value of every
 axis with each seed is a member, which is a recipe. Errors name the line of the study file.
 """
 
@@ -40,7 +40,7 @@ Label = Annotated[str, AfterValidator(_check_label)]
 """The name of an axis or of one of its values, which is part of file names."""
 Changes = dict[str, Any]
 MATCH_TOLERANCE, MATCH_LIMIT = 0.005, 0.02
-"""Relative differences of parameters: the first relaxes the proportion, the second is the limit."""
+"""Relative differences of parameters: above the first the proportion is relaxed, the second is an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,10 +164,10 @@ def _match_recipes(
 
 
 def count_parameters(recipe: TranslationRecipe) -> int:
-    """Count a translator's parameters, with vocabularies as large as the recipe allows.
+    """Count a translator's parameters, with vocabularies of the maximum size.
 
-    It is built without memory for its weights. Smaller vocabularies take as much from each model with the
-    same embeddings.
+    The model is built without memory for its weights. Smaller vocabularies reduce all models with the same
+    embeddings equally.
     """
     size = recipe.subwords.size
     model = outline_model(lambda: build_translator(recipe, size, size))
@@ -177,8 +177,8 @@ def count_parameters(recipe: TranslationRecipe) -> int:
 def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecipe:
     """Set the hidden sizes for which the number of parameters is nearest to `target`.
 
-    The sizes keep their proportion, approximately if it would allow large steps only. Raises UsageError
-    if no sizes come close.
+    The sizes keep their proportion, or approximately if exact ones are far apart. Raises UsageError if no
+    sizes are within MATCH_LIMIT.
     """
     encoder, decoder = recipe.encoder.hidden, recipe.decoder.hidden
     heads = recipe.decoder.heads if recipe.decoder.attention == "multi-head" else 1
@@ -204,7 +204,7 @@ def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecip
 
 
 def _find_nearest(make: Callable[[int], TranslationRecipe], target: int) -> TranslationRecipe:
-    """Return the recipe whose parameters are nearest to `target`, of those made for 1, 2, ..."""
+    """Return the recipe `make(n)`, n = 1, 2, ..., whose number of parameters is nearest to `target`."""
     low, high = 1, 2
     while count_parameters(make(high)) < target:
         low, high = high, 2 * high

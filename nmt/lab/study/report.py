@@ -60,9 +60,9 @@ class StudySummary(NamedTuple):
 def report_study(
     words: Sequence[str], directory: Path, study: StudyDefinition, members: Sequence[StudyMember]
 ) -> Path:
-    """Write the report of all members that have finished; returns the HTML page. DataError if none has.
+    """Write the report of all finished members, and return the HTML page; DataError if none has finished.
 
-    `words` are those of the command line: the study, its settings and options.
+    `words` are the arguments of the command line: the study, its settings and options.
     """
     name, file = words[0], study_file(words[0])
     trials, missing = read_trials(directory, study, members)
@@ -83,7 +83,7 @@ def report_study(
 
 
 def write_report(directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> Path:
-    """Write `report.md`, `report.html` and the folder `pictures`; returns the HTML page."""
+    """Write `report.md`, `report.html` and the folder `pictures`, and return the HTML page."""
     blocks = list(_ReportBuilder(directory, summary, trials).blocks())
     write_file(directory / "report.md", to_markdown(blocks).encode("utf-8", "backslashreplace"))
     write_file(directory / "report.html", to_html(blocks, summary.title).encode("utf-8", "backslashreplace"))

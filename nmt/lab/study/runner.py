@@ -28,9 +28,9 @@ from nmt.untrusted_files import RECIPE_BYTES, read_bytes, read_json
 
 
 class MemberStatus(NamedTuple):
-    """The end of a member's process."""
+    """The outcome of a member's process."""
 
-    recipe: str  # checksum
+    recipe: str  # SHA-256 of its file
     exit_code: int
     said: str  # its error message, or its last line
 
@@ -62,9 +62,9 @@ def member_files(directory: Path, member: StudyMember) -> MemberFiles:
 
 
 def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
-    """Read the status of a member; None unless its process has ended, and with the same recipe.
+    """Read the status of a member; None unless its process has ended, and had the same recipe.
 
-    The recipe may be written differently, as by another version.
+    Recipes are compared by their settings, not as files.
     """
     files = member_files(directory, member)
     try:
@@ -103,7 +103,7 @@ def build_training_command(files: MemberFiles) -> list[str]:
 
 
 class StudyRunner:
-    """A trainer of members, `jobs` at a time. On exit it stops those in progress, which can be resumed."""
+    """A context in which members are trained, `jobs` at a time; on exit they stop, and can be resumed."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Results of a study's runs, and their means over seeds, differences, buckets and curves."""
+"""Results of a study's runs: means over seeds, differences, scores by bucket, curves."""
 
 import math
 import re
@@ -34,7 +34,7 @@ class Trial(NamedTuple):
     """The results of a member that was trained and tested."""
 
     system: str  # the value of the axis that is compared
-    group: str  # those of the other axes: systems of one group differ in the system only
+    group: str  # values of the other axes: trials of a group differ only in the system and the seed
     seed: int
     parameters: int
     hidden: str
@@ -101,7 +101,7 @@ class SystemDifference(NamedTuple):
 def read_trials(
     directory: Path, study: StudyDefinition, members: Sequence[StudyMember]
 ) -> tuple[list[Trial], dict[str, str]]:
-    """Read the results of the members, and the reason why others have none."""
+    """Read the results of the members; also return why members have none, by name."""
     trials: list[Trial] = []
     missing: dict[str, str] = {}
     word_counts: dict[str, Counter[str]] = {}
@@ -239,7 +239,7 @@ def validation_metric(trials: Sequence[Trial], metric: str) -> str:
 
 
 def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
-    """Return each system's score over the groups, if there are several and their names are numbers."""
+    """Return each system's score over the groups; none unless there are several and all names are numbers."""
     x = {name: float(name) for name in groups if NUMBER.fullmatch(name)}
     if len(x) < max(len(groups), 2):
         return []

@@ -1,1 +1,1 @@
-"""`nmt tune`: the search of a trained model, and the estimate of a line's quality, from validation pairs."""
+"""`nmt tune`: choice of the search, and calibration of quality estimates, on validation pairs."""

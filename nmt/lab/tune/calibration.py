@@ -1,4 +1,4 @@
-"""The fit of a line's quality on validation pairs: chrF by ridge regression, then its probability.
+"""Calibration of quality estimates on validation pairs: ridge regression of chrF, then a probability.
 
 The weights of the features are those of a linear regression of chrF, which uses lines of all qualities; a
 logistic regression with the prediction as its only input then gives the probability that a line is good.
@@ -26,15 +26,15 @@ from nmt.evaluation.quality import (
 
 Doubles = NDArray[np.float64]
 
-RIDGE = 1.0  # of the regression, in lines
+RIDGE = 1.0  # weight of the penalty on squared weights, in lines
 FOLDS = 10  # of cross-validation
 BINS = 10  # of the reliability diagram
-FEWEST = 10  # good lines, and others, from which a probability is fitted
-STEPS = 100
+FEWEST = 10  # good lines, and other lines, below which no probability is fitted
+STEPS = 100  # of Newton's method, at most
 
 
 class LineFacts(NamedTuple):
-    """What is known of validation lines."""
+    """Features, chrF and scores of validation lines."""
 
     features: Doubles  # [lines, features]
     chrf: Doubles  # [lines]
@@ -139,7 +139,7 @@ def predict_held_out(facts: LineFacts, good: NDArray[np.bool_]) -> Doubles:
 
 
 def measure_evidence(facts: LineFacts, good: NDArray[np.bool_]) -> QualityEvidence:
-    """Measure the quality of lines, each predicted by a fit without it, against their chrF."""
+    """Measure how well the quality, cross-validated, predicts the chrF of lines."""
     predicted = predict_held_out(facts, good)
     bins = measure_reliability(predicted, good)
     error = sum(one.lines * abs(one.quality - one.good) for one in bins) / len(good)

@@ -1,8 +1,8 @@
-"""One search that gives the best translation by each of several length penalties.
+"""One search that finds the best translation by each of several length penalties.
 
-The live hypotheses of a beam are chosen by their log probability alone; the length penalty ranks those that
-have ended, and decides when a sentence is done. So one search that lasts until the sentence is done by every
-penalty finds exactly what a search with each of them would find.
+The live hypotheses of a beam are selected by log probability alone; the length penalty ranks the finished
+ones, and decides when a sentence is done. So one search that continues until the sentence is done by every
+penalty finds exactly what separate searches would find.
 """
 
 import math

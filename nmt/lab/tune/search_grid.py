@@ -1,4 +1,4 @@
-"""The scores of beams and length penalties on validation pairs, their noise, and the simplest good one."""
+"""Grid search over beams and length penalties on validation pairs, with the noise of the scores."""
 
 import statistics
 import time
@@ -31,7 +31,7 @@ class GridPoint(NamedTuple):
     length_penalty: float
     score: Score
     noise: float  # standard error of the score: its standard deviation over bootstrap samples
-    behind: float  # by how much the best setting is better
+    behind: float  # difference from the score of the best setting
     behind_noise: float  # standard error of that difference
     milliseconds: float  # per line, of a search that finds the results of all penalties of this beam
 
@@ -107,12 +107,12 @@ def _measure_beam(
         yield _Measurement(beam, penalty, *scored, milliseconds)
 
 
-def choose_setting(points: Sequence[GridPoint], usual: float) -> GridPoint:
+def choose_setting(points: Sequence[GridPoint], default_penalty: float) -> GridPoint:
     """Return the simplest setting within the noise of the best: the smallest beam that has one.
 
-    Of its length penalties the `usual` one is taken if it is within the noise, else the best.
+    Of its length penalties, `default_penalty` is preferred if it is within the noise, else the best.
     """
     good = [point for point in points if point.is_good]
     smallest = min(point.beam for point in good)
     same = [point for point in good if point.beam == smallest]
-    return min(same, key=lambda point: (point.length_penalty != usual, point.behind))
+    return min(same, key=lambda point: (point.length_penalty != default_penalty, point.behind))

@@ -1,4 +1,4 @@
-"""The tuning of a translator on disk, its search and its quality, and the file that records the choice."""
+"""Tuning of a translator on disk: its search, its quality estimates, and the file that records the choice."""
 
 import json
 import os
@@ -36,7 +36,7 @@ Report = Callable[[str], object]
 
 
 class TuningRequest(NamedTuple):
-    """What to tune on, and between which settings to choose."""
+    """Settings to choose from, and the pairs to choose on."""
 
     beams: Sequence[int] = BEAMS
     penalties: Sequence[float] = PENALTIES
@@ -61,16 +61,16 @@ def tune_model(path: Path, request: TuningRequest, report: Report = lambda text:
     loaded, trained = load_translator(path), find_trained(path)
     recipe = select_task(read_model_recipe(trained.folder), TranslationRecipe)
     assert recipe is not None  # it has been loaded
-    usual = BeamAndPenalty(recipe.search.beam, recipe.search.length_penalty)
+    default = BeamAndPenalty(recipe.search.beam, recipe.search.length_penalty)
     job = build_job(loaded._replace(recipe=recipe))
     pairs = read_validation_pairs(loaded, request)
-    beams, penalties = [*request.beams, usual.beam], [*request.penalties, usual.length_penalty]
+    beams, penalties = [*request.beams, default.beam], [*request.penalties, default.length_penalty]
     points = measure_grid(job, pairs, beams, penalties, report)
-    chosen = choose_setting(points, usual.length_penalty)
-    before = next(point for point in points if point[:2] == (usual.beam, usual.length_penalty))
+    chosen = choose_setting(points, default.length_penalty)
+    before = next(point for point in points if point[:2] == (default.beam, default.length_penalty))
     setting = BeamAndPenalty(chosen.beam, chosen.length_penalty)
     search = TunedSearch(
-        setting, usual, chosen.score.name, chosen.score.value, before.score.value, len(pairs.sources)
+        setting, default, chosen.score.name, chosen.score.value, before.score.value, len(pairs.sources)
     )
     report(f"calibrating quality with {setting}")
     options, quality, problem = replace(job.options, **asdict(setting)), None, None
@@ -125,7 +125,7 @@ def write_tuning(path: Path, tuning: Tuning) -> Path:
 
 
 def _describe_in_card(file: Path, tuning: Tuning) -> None:
-    """Put the section about the choice into a model card, if there is one, in place of an earlier one."""
+    """Add the section about the choice to the model card, if there is one; it replaces an earlier section."""
     if not file.is_file():
         return
     text = read_bytes(file, CARD_BYTES).decode(errors="surrogateescape")
