@@ -1,10 +1,18 @@
-"""Consoles that write text to a file or a terminal, and the line of a notebook that is replaced in place."""
+"""Consoles that write text to a file or a terminal, the line of a notebook that is replaced in place, and
+times as they are shown."""
 
 import time
 from contextlib import AbstractContextManager
 from typing import IO, Any
 
 from rich.console import Console
+
+
+def format_clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def open_console(file: IO[str], **looks: Any) -> Console:

@@ -1,11 +1,17 @@
-"""Errors with a message for the user: what is wrong, where, and what to do."""
+"""Errors with a message for the user (what is wrong, where, and what to do), and warnings, called notes.
 
+Modules warn by `logging.getLogger(__name__).warning`; `show_notes` decides where warnings are shown, and
+without it Python prints them to stderr.
+"""
+
+import logging
 import signal
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import cache
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -149,3 +155,31 @@ def report_missing_packages() -> Iterator[None]:
         if package not in INSTALLATION:
             raise
         raise MissingPackage(f"{package} is not installed: {INSTALLATION[package]}") from error
+
+
+@cache
+def warn_once(logger: logging.Logger, message: str) -> None:
+    """Log a warning, once per process."""
+    logger.warning(message)
+
+
+@contextmanager
+def show_notes(show: Callable[[str], object]) -> Iterator[None]:
+    """Pass the notes of a block to `show`, and not to the handlers of an enclosing block."""
+    package = logging.getLogger(__name__.partition(".")[0])
+    before, package.handlers = package.handlers, [_NoteHandler(show)]
+    try:
+        yield
+    finally:
+        package.handlers = before
+
+
+class _NoteHandler(logging.Handler):
+    """A handler that passes the text of warnings to a function."""
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        super().__init__(logging.WARNING)
+        self.show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.show(record.getMessage())

@@ -1,4 +1,4 @@
-"""Files: atomic writes, SHA-256 checksums, and the files that come with the package."""
+"""Files: atomic writes, SHA-256 checksums, paths with `~`, and the files that come with the package."""
 
 import errno
 import hashlib
@@ -288,3 +288,14 @@ def read_purpose(path: Path) -> str:
     with path.open(encoding="utf-8") as lines:
         first = lines.readline()
     return first.lstrip("#").strip() if first.startswith("#") else ""
+
+
+def expand_home(path: str) -> Path:
+    """Replace a leading `~` or `~user` by the home directory; UsageError if that is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0][1:] or "this user"
+        raise UsageError(
+            f"{path}: the home directory of {user} is not known; write the path in full"
+        ) from None

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import platformdirs
 
-from nmt.errors import UsageError
 from nmt.operating_system import find_user_id, is_writable_by_others
 
 
@@ -80,14 +79,3 @@ def find_exposure(directory: Path) -> str | None:
         if not status.st_mode & stat.S_ISVTX and is_writable_by_others(status):
             return f"others may write to {parent}"
     return None
-
-
-def expand_home(path: str) -> Path:
-    """Replace a leading `~` or `~user` by the home directory; UsageError if that is not known."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        user = Path(path).parts[0][1:] or "this user"
-        raise UsageError(
-            f"{path}: the home directory of {user} is not known; write the path in full"
-        ) from None

@@ -63,7 +63,7 @@ def shared_corpora() -> Path:
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without a C compiler."""
-    from nmt.notes import warn_once
+    from nmt.errors import warn_once
     from nmt.recurrence.c import compiler
 
     monkeypatch.setenv("CC", "no-such-compiler")

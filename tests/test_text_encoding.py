@@ -14,8 +14,7 @@ import pytest
 from nmt import text_encoding
 from nmt.data.formats import read_tmx
 from nmt.data.text import read_lines, read_lines_leniently
-from nmt.errors import DataError
-from nmt.notes import show_notes
+from nmt.errors import DataError, show_notes
 from nmt.text_encoding import ENCODINGS, ESCAPE, SAMPLE, guess_encoding, quote, survey_lines
 from nmt.untrusted_files import read_recipe_text
 

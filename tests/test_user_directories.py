@@ -14,8 +14,9 @@ import pytest
 from nmt import operating_system, user_directories
 from nmt.data.corpora import download_root
 from nmt.errors import UsageError
+from nmt.files import expand_home
 from nmt.recipe.reader import read_recipe
-from nmt.user_directories import cache_directory, expand_home, find_exposure, state_directory
+from nmt.user_directories import cache_directory, find_exposure, state_directory
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, overload
 
-from nmt.api.lines import check_path
+from nmt.api.loading import check_path
 from nmt.data.vocabulary import EOS
 from nmt.decoding.arguments import (
     check_flag,

@@ -1,11 +1,14 @@
-"""The translation job of a model on disk: a run, a checkpoint, a model directory or an export."""
+"""The translation job of a model at a path: a run, a checkpoint, a model directory or an export."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from reprlib import repr as shorten
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from nmt.decoding.job import Job
 from nmt.errors import UsageError
 from nmt.export import directory
+from nmt.files import expand_home
 
 if TYPE_CHECKING:
     from nmt.recipe.tasks.translation import LoadedTranslator
@@ -28,6 +31,14 @@ class LoadedJob(NamedTuple):
         from nmt.recipe.artifact import model_fingerprint
 
         return model_fingerprint(self.translator) + " in int8" * self.int8
+
+
+def check_path(what: str, path: Any) -> Path:
+    """Return a path, `~` being the home directory; UsageError for what is no path."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str) or "\0" in name or not name:
+        raise UsageError(f"{what} (got {shorten(path)})")
+    return expand_home(name)
 
 
 def load_job(

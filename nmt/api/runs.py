@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.api.cell_source import name_cell
 from nmt.api.language_model import LanguageModel
-from nmt.api.lines import check_path
+from nmt.api.loading import check_path
 from nmt.api.translator import Translator
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError

@@ -30,8 +30,8 @@ from nmt.errors import (
     is_out_of_memory,
     raise_on_signals,
     report_missing_packages,
+    show_notes,
 )
-from nmt.notes import show_notes
 
 VERBS = (
     *("new", "run", "train", "tune", "translate", "rescore", "merge", "score", "select", "average", "export"),

@@ -12,8 +12,8 @@ from rich.console import Console
 from nmt.cli.options import CountOption, Json, RecipeOrRun, TrustCode, read_recipe_or_run
 from nmt.cli.progress import spinner
 from nmt.cli.terminal import WIDTH, format_table, to_json
+from nmt.console import format_clock
 from nmt.lab.doctor.finding import Finding
-from nmt.notes import format_clock
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe

@@ -49,7 +49,8 @@ Positions = Annotated[int, CountOption(max=10_000, help="Positions to report sep
 
 def _allow_code(context: typer.Context, allowed: bool) -> bool:
     """Trust the code of what the command loads, until the command ends."""
-    context.with_resource(allow_code(allowed))
+    if allowed:
+        context.with_resource(allow_code())
     return allowed
 
 

@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.status import Status
 
-from nmt.console import open_console
+from nmt.console import format_clock, open_console
 from nmt.errors import escape_controls
-from nmt.notes import format_clock
 
 INTERVAL = 60.0
 """Seconds between two lines of progress."""

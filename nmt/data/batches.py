@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.mixture import Mixture, build_generator, draw_bits, draw_numbers, shuffle_keys, shuffle_values
-from nmt.data.pair_joining import Bools, PairJoin, find_joined, join_lines, pair_lengths, replace_rows
+from nmt.data.pair_joining import Bools, PairJoin, find_joined, join_lines, joined_lengths, replace_rows
 from nmt.data.protection.practice import CopyPractice
 from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Int64, RaggedRows
@@ -148,7 +148,7 @@ def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[Ba
 
 def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64, joined: Bools) -> list[Int64]:
     """Return the indices in `pairs` of each batch's pairs, sorted by length and split."""
-    src_lengths, tgt_lengths = pair_lengths(store, pairs, joined)
+    src_lengths, tgt_lengths = joined_lengths(store, pairs, joined) if joined.any() else store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
     if plan.batch.by == "sentences":
         return np.split(order, range(plan.batch.size, len(pairs), plan.batch.size))

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nmt.data.download import Warn, download
 from nmt.data.tatoeba import PARTS, prepare_archive
 from nmt.errors import DataError, UsageError, suggestion
-from nmt.files import file_sha256, lock_path, shipped_directory
-from nmt.user_directories import cache_directory, expand_home
+from nmt.files import expand_home, file_sha256, lock_path, shipped_directory
+from nmt.user_directories import cache_directory
 
 Progress = Callable[[str, int], None]
 

@@ -36,17 +36,16 @@ def find_joined(store: TokenStore, pairs: Int64, draws: Int64, join: PairJoin) -
     joined[rows] = (_corpora(store, first) == _corpora(store, second)) & (
         store.lines[first] + 1 == store.lines[second]
     )
-    longest = np.maximum(*pair_lengths(store, pairs[joined], np.ones(joined.sum(), np.bool_)))
+    longest = np.maximum(*joined_lengths(store, pairs[joined], np.ones(joined.sum(), np.bool_)))
     joined[joined] = longest <= join.longest
     return joined
 
 
-def pair_lengths(store: TokenStore, pairs: Int64, joined: Bools) -> tuple[Int64, Int64]:
+def joined_lengths(store: TokenStore, pairs: Int64, joined: Bools) -> tuple[Int64, Int64]:
     """Return the numbers of tokens of pairs on either side; of joined ones, those of both pairs."""
     lengths = store.lengths(pairs)
-    if joined.any():
-        for side, more in zip(lengths, store.lengths(pairs[joined] + 1), strict=True):
-            side[joined] += more
+    for side, more in zip(lengths, store.lengths(pairs[joined] + 1), strict=True):
+        side[joined] += more
     return lengths
 
 

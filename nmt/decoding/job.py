@@ -14,8 +14,7 @@ from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.decoding.arguments import check_choice, check_flag, check_whole_number
 from nmt.decoding.model import Model
-from nmt.decoding.options import Options
-from nmt.decoding.ranking import Utility
+from nmt.decoding.options import Options, Utility
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:

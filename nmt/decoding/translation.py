@@ -32,7 +32,7 @@ from nmt.decoding.glossary import Glossary, find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis, SentenceSearch
 from nmt.decoding.job import Job, Line, LineConstraints, LineReader, number_lines
 from nmt.decoding.model import Floats
-from nmt.decoding.options import CANNOT_REQUIRE, Request
+from nmt.decoding.options import CANNOT_REQUIRE, Request, select_mbr
 from nmt.decoding.parts import (
     Part,
     PartSpans,
@@ -43,7 +43,6 @@ from nmt.decoding.parts import (
     plan_parts,
 )
 from nmt.decoding.phrases import constrain_requests, find_unwritable, forbidden_forms, search_part
-from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.notes import format_clock
+from nmt.console import format_clock
 from nmt.recurrence.layer import Layer, StackSettings, build_cells
 
 NO_TARGET = -100  # the target of positions without an answer

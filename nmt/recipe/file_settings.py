@@ -11,12 +11,12 @@ from nmt.data.pairs import COLUMN
 from nmt.data.sources import CorpusSettings
 from nmt.data.vectors import read_dimension
 from nmt.errors import DataError, UsageError
+from nmt.files import expand_home
 from nmt.hub import find_model, is_hub_name
 from nmt.recipe.schema import FILE_SETTINGS, Recipe
 from nmt.recipe.yaml import FilePosition, Problem, YamlNode
 from nmt.trust import trust_file
 from nmt.untrusted_files import RefusedFile, check_inside
-from nmt.user_directories import expand_home
 
 
 def resolve_files(tree: YamlNode, problems: list[Problem]) -> YamlNode:

@@ -199,7 +199,8 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
         raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
     with_text = recipe.subwords.sampling > 0 or data.join_sentences > 0
-    protection = build_protection(recipe.protected_kinds, source, target)
+    kinds = recipe.protected_kinds
+    protection = build_protection(kinds, source, target) if kinds else None
     if data.protect and protection is None:
         raise UsageError(
             "data.protect needs copy symbols (<copy1>, <copy2> ...), which the existing vocabularies do not "

@@ -20,7 +20,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from nmt.errors import DataError, UsageError, suggestion
-from nmt.files import find_shipped_files, shipped_directory
+from nmt.files import expand_home, find_shipped_files, shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.automatic import complete_tree
 from nmt.recipe.file_settings import remove_paths, resolve_files
@@ -30,7 +30,6 @@ from nmt.recipe.settings_file import build_error, validate_node
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.untrusted_files import RefusedFile, read_recipe_text
-from nmt.user_directories import expand_home
 
 RECIPE = "recipe.yaml"
 """The recipe of a run or model directory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.data.pairs import find_file
 from nmt.data.sources import list_files
 from nmt.errors import DataError, UsageError
-from nmt.files import temporary_file, write_file
+from nmt.files import expand_home, temporary_file, write_file
 from nmt.operating_system import lock_descriptor
 from nmt.outputs import check_output_directory
 from nmt.recipe import reader
@@ -20,7 +20,6 @@ from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import FILE_SETTINGS, Recipe
 from nmt.recipe.setting_changes import check_changes, check_named, find_changes, flatten_recipe
 from nmt.untrusted_files import check_links
-from nmt.user_directories import expand_home
 
 LOCK = ".lock"
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nmt.errors import UnknownName, UsageError, suggestion
+from nmt.files import expand_home
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.sections import (
     Location,
@@ -25,7 +26,6 @@ from nmt.recipe.sections import (
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.untrusted_files import RefusedFile, read_recipe_text
-from nmt.user_directories import expand_home
 
 EXPECTED = {
     "string_type": "text",

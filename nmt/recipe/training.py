@@ -11,9 +11,8 @@ import torch
 
 from nmt.data.vectors import read_vectors
 from nmt.data.vocabulary import SPECIALS, Vocabulary
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, show_notes
 from nmt.model.translator import TranslationModel
-from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel, find_trained
 from nmt.recipe.automatic import fix_automatic_settings
 from nmt.recipe.cell_files import find_cell_files
@@ -98,7 +97,8 @@ def train(
         stack.enter_context(show_notes(progress.note))
         for text in changes:
             progress.note(f"changed since the run started: {text}")
-        if processes.is_first and (problem := remember(find_cell_files(recipe))):
+        cells = find_cell_files(recipe)
+        if cells and processes.is_first and (problem := remember(cells)):
             progress.note(problem)
         if recipe.engine == "inductor":
             progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")
@@ -139,7 +139,7 @@ def build_trainer(
     _check_smallest(recipe, resources.device)
     with progress.console.status("reading and encoding the data"):  # on a terminal only
         task = processes.run_first_then_others(lambda: find_task(recipe).prepare(run, processes))
-    frozen = freeze_parameters(task.model, training.freeze)
+    frozen = freeze_parameters(task.model, training.freeze) if training.freeze else []
     check_training_memory(recipe, task.model, resources.device)
     task.model.to(resources.device)
     if not processes.is_first:
@@ -171,7 +171,8 @@ def _check_smallest(recipe: Recipe, device: torch.device) -> None:
     """Raise UsageError, before the data is read, if the model does not fit whatever its vocabulary."""
     sizes = [len(SPECIALS)] * len(recipe.vocabulary_sides)
     smallest = outline_model(lambda: find_task(recipe).build_model(sizes))
-    freeze_parameters(smallest, recipe.training.freeze)
+    if recipe.training.freeze:
+        freeze_parameters(smallest, recipe.training.freeze)
     check_training_memory(recipe, smallest, device)
 
 

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx
 
-from nmt.errors import UsageError
-from nmt.notes import warn_once
+from nmt.errors import UsageError, warn_once
 from nmt.recurrence.trace.kernel import Kernel, TensorKey
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from typing import Annotated, Any, NamedTuple
 from annotated_types import Ge, Le
 
 from nmt.errors import DataError, UsageError
+from nmt.files import expand_home
 from nmt.hub import is_hub_name
 from nmt.recipe.sections import STRICT
 from nmt.recipe.settings_file import read_settings
 from nmt.serve.requests import ModelSource
 from nmt.settings import Conflict, Count, Positive, ProcessCount, Settings
 from nmt.untrusted_files import CARD_BYTES, RefusedFile, read_bytes
-from nmt.user_directories import expand_home
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine, at which nobody else reaches the server."""

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.api.lines import check_path
-from nmt.api.loading import LoadedJob, load_job
+from nmt.api.loading import LoadedJob, check_path, load_job
 from nmt.api.translator import MODEL_PATH
 from nmt.decoding.job import Line
 from nmt.decoding.translation import translate_window

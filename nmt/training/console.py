@@ -11,10 +11,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from nmt.console import NotebookLine, is_notebook, open_console
+from nmt.console import NotebookLine, format_clock, is_notebook, open_console
 from nmt.errors import escape_controls
 from nmt.evaluation.metrics import METRICS
-from nmt.notes import format_clock
 from nmt.training.validation import ValidationResult
 
 WIDTH = 80

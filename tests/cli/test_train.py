@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
-from nmt.notes import warn_once
+from nmt.errors import warn_once
 
 RECIPE = """
 data: {src: de, tgt: en, train: train, valid: valid, test: test}

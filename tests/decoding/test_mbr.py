@@ -1,6 +1,6 @@
 """Minimum Bayes risk by hand, and with the scores it is used with."""
 
-from nmt.decoding.ranking import select_mbr
+from nmt.decoding.options import select_mbr
 
 
 def shared_words(hyp: str, ref: str) -> float:

@@ -8,8 +8,7 @@ import pytest
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
-from nmt.decoding.options import Options, Request
-from nmt.decoding.ranking import NORMALISATIONS, Ranking, coverage_penalty
+from nmt.decoding.options import NORMALISATIONS, Options, Ranking, Request, coverage_penalty
 from nmt.errors import UsageError
 from tests.decoding.models import Fake, Output, Pieces, every_output, random_model
 

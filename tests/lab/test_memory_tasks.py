@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from nmt.console import format_clock
 from nmt.lab.memory_tasks import (
     BRACKETS,
     DIGITS,
@@ -16,7 +17,6 @@ from nmt.lab.memory_tasks import (
     measure_accuracies,
     measure_memory,
 )
-from nmt.notes import format_clock
 
 SMALL = MemorySettings((2, 3), hidden=8, updates=5)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt import notes, user_directories
+from nmt import errors, user_directories
 from nmt.recurrence.c import compiler, int8, library_cache, native
 from nmt.recurrence.c.compiler import CompilerError, build_library
 from nmt.recurrence.engine import Backend, select_backend
@@ -36,7 +36,7 @@ def _fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     remembered = (
         *(compiler.find_obstacle, compiler._describe_machine),
-        *(notes.warn_once, user_directories.temporary_directory),
+        *(errors.warn_once, user_directories.temporary_directory),
     )
     for function in remembered:
         function.cache_clear()
@@ -333,11 +333,11 @@ def test_nothing_is_reported_where_c_is_not_meant_to_run(caplog: pytest.LogCaptu
 def test_notes_go_to_the_innermost_block_that_shows_them() -> None:
     outer, inner = list[str](), list[str]()
     log = logging.getLogger("nmt.recurrence.engine")
-    with notes.show_notes(outer.append):
-        with notes.show_notes(inner.append):
-            notes.warn_once(log, "a")
-        notes.warn_once(log, "a")
-        notes.warn_once(log, "b")
+    with errors.show_notes(outer.append):
+        with errors.show_notes(inner.append):
+            errors.warn_once(log, "a")
+        errors.warn_once(log, "a")
+        errors.warn_once(log, "b")
     assert (outer, inner) == (["b"], ["a"])
 
 

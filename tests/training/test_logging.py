@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from nmt.cli.progress import spinner
+from nmt.console import format_clock
 from nmt.errors import DataError, MissingPackage, UsageError
-from nmt.notes import format_clock
 from nmt.training.console import Progress, StepReport, format_number
 from nmt.training.logging import LOGGERS, MetricsLog, build_logger
 from nmt.training.settings import ValidationSettings

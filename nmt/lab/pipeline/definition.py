@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 from nmt.data.corpora import corpus_root
 from nmt.data.sources import find_part
 from nmt.errors import DataError, UsageError
-from nmt.files import find_shipped_files, read_purpose
+from nmt.files import expand_home, find_shipped_files, read_purpose
 from nmt.lab.pipeline.placeholders import PREDEFINED, Values, expand_name, expand_word
 from nmt.recipe.reader import RECIPE, is_project, parse_setting, read_recipe
 from nmt.recipe.sections import STRICT
 from nmt.recipe.settings_file import build_error, find_settings_file, read_settings
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode
 from nmt.settings import Conflict, Settings
-from nmt.user_directories import expand_home
 
 STEP_NAME = re.compile(r"\w[\w.+-]{,79}")
 CORPUS = "corpus:"

@@ -6,11 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, show_notes
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.trial_run import TrainingCost, run_trial
 from nmt.lab.project.choices import ChosenSetting, replace_setting, write_recipe
-from nmt.notes import show_notes
 from nmt.operating_system import find_load
 from nmt.recipe.reader import RECIPE, read_recipe
 from nmt.training.console import Progress

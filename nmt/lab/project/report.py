@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmt.console import format_clock
 from nmt.data.pair_rules import FilterReport
 from nmt.errors import escape_controls
 from nmt.files import write_file
 from nmt.lab.doctor.finding import Finding, format_count
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_html, to_markdown
 from nmt.lab.project.facts import ProjectFacts
-from nmt.notes import format_clock
 from nmt.operating_system import count_cores
 
 RULE = (

@@ -13,8 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from nmt.errors import DataError
-from nmt.notes import warn_once
+from nmt.errors import DataError, warn_once
 from nmt.operating_system import COMPILER_ADVICE, IS_WINDOWS, describe_processor
 from nmt.recurrence.c.library_cache import load_library
 

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nmt.errors import warn_once
 from nmt.files import file_sha256, replace_file
-from nmt.notes import warn_once
 from nmt.user_directories import cache_directory, find_exposure, temporary_directory
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nmt.notes import warn_once
+from nmt.errors import warn_once
 from nmt.recurrence.c import compiler
 from nmt.recurrence.c.code_generator import C_HEADER, generate_source
 from nmt.recurrence.c.compiler import CompilerError, build_library, find_build_obstacle, read_sources
