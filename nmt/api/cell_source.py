@@ -1,4 +1,4 @@
-"""Cell classes as files: a run keeps the code of its cells, also of one that a notebook defines."""
+"""Source code of cell classes, including those of a notebook, so that a run can keep it."""
 
 import ast
 import builtins
@@ -18,7 +18,7 @@ from nmt.files import write_file
 from nmt.user_directories import cache_directory
 
 LIBRARIES = ("torch", "torch.nn.functional", "math", "typing")
-"""Modules in which a function is searched whose `__module__` does not lead to it."""
+"""Modules that are searched for a function whose `__module__` is wrong or missing."""
 CONSTANTS = (bool, int, float, str, tuple, type(None))
 
 
@@ -84,7 +84,7 @@ def _add_definition(
 
 
 def _find_inner_names(definition: str) -> set[str]:
-    """Return the names that are those of parameters, variables and attributes wherever they are used."""
+    """Return the names that are local wherever a definition uses them: parameters, variables, attributes."""
     tables = symtable.symtable(definition, "<cell>", "exec").get_children()
     inner, outer = set[str](), set[str]()
     while tables:
@@ -111,7 +111,7 @@ def _find_definitions(source: str, name: str) -> list[ast.FunctionDef | ast.Clas
 def _add_name(
     kind: type[Cell], name: str, value: Any, imports: dict[str, None], definitions: dict[str, str]
 ) -> None:
-    """Add what a name means: an import, a definition of the notebook, or a constant."""
+    """Add the import, the definition or the constant that a name refers to."""
     own = getattr(value, "__name__", name)
     is_class = isinstance(value, type) and issubclass(value, Cell)
     if isinstance(value, ModuleType):

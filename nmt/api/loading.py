@@ -34,7 +34,7 @@ class LoadedJob(NamedTuple):
 
 
 def check_path(what: str, path: Any) -> Path:
-    """Return a path, `~` being the home directory; UsageError for what is no path."""
+    """Return a path with `~` expanded; UsageError, which begins with `what`, if it is not a path."""
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(name, str) or "\0" in name or not name:
         raise UsageError(f"{what} (got {shorten(path)})")

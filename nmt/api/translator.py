@@ -224,9 +224,9 @@ class Translator:
 
 
 def check_lines(lines: Any, common: LineConstraints) -> Iterator[Line]:
-    """Yield lines with their numbers; UsageError for what is neither a string nor a valid `Line`.
+    """Yield lines with their numbers; UsageError for values that are neither strings nor valid `Line`s.
 
-    The constraints `common` are those of every line that is a string.
+    Lines that are strings get the constraints `common`.
     """
     if isinstance(lines, bytes) or not isinstance(lines, Iterable):
         raise UsageError(f"lines must be a string or a list of strings (got {shorten(lines)})")
@@ -243,7 +243,7 @@ def check_lines(lines: Any, common: LineConstraints) -> Iterator[Line]:
 
 
 def check_constraints(where: str, constraints: Any) -> LineConstraints:
-    """Return constraints with the types of their declaration; `where` ends their names in messages."""
+    """Return constraints with their declared types; `where` follows their names in messages."""
     if not isinstance(constraints, LineConstraints):
         raise UsageError(f"the constraints{where} must be LineConstraints (got {shorten(constraints)})")
     seed = constraints.seed
@@ -257,7 +257,7 @@ def check_constraints(where: str, constraints: Any) -> LineConstraints:
 
 
 def check_terms(name: str, terms: Any) -> tuple[tuple[str, ...], ...]:
-    """Return the terms of a glossary; UsageError if one is not a string, or blank."""
+    """Return the fields of each term of a glossary; UsageError if one is not a string, or blank."""
     is_list = isinstance(terms, tuple)  # of the fields of terms, as in `LineConstraints`
     given = list_fields(terms) if isinstance(terms, Mapping) else terms if is_list else [()]
     rows = [check_strings(f"the terms of {name}", fields) for fields in given]

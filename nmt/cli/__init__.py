@@ -1,4 +1,4 @@
-"""The command line: one file per verb, put together in `app`."""
+"""The command line: one file per verb, assembled in `app`."""
 
 import gc
 import sys
@@ -15,13 +15,13 @@ def main() -> None:
             from nmt.cli import app
 
             app.main()
-    except MissingPackage as error:  # of the command line itself
+    except MissingPackage as error:  # that the command line itself imports
         sys.exit(f"nmt: {error}")
-    except KeyboardInterrupt:  # while it is imported
+    except KeyboardInterrupt:  # during the import
         print("nmt: stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
-        gc.freeze()  # or Python looks through all objects of PyTorch at exit, a third of a second
+        gc.freeze()  # otherwise Python traverses all objects of PyTorch at exit, for a third of a second
 
 
 __all__ = ["main"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
 
 Facts = dict[str, dict[str, Any]]
-"""Formats of facts by their subject: a part of the data, the training, a run."""
+"""Facts by their subject: a part of the data, the training, a run."""
 MARGIN = 9
 LEVELS = ("error", "warning", "note")
 TEMPLATES = {
@@ -29,6 +29,7 @@ TEMPLATES = {
     "run": "{updates:,} updates, {epochs:.3g} epochs, {time} of training",
     "best": "{metric} {score:.2f}, at update {update:,}",
 }
+"""Format strings of facts by their subject."""
 
 
 def doctor(

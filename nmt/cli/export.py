@@ -13,7 +13,7 @@ from nmt.errors import UsageError
 from nmt.outputs import check_new_directory
 
 if TYPE_CHECKING:
-    from nmt.export.run import ParityReport, ParityTexts
+    from nmt.export.export_model import ParityReport, ParityTexts
 
 
 class ExportFormat(StrEnum):
@@ -54,16 +54,16 @@ def export(
         raise UsageError("--ref is the reference of --check: give both files")
     if runtime is not None and to is not ExportFormat.web:
         raise UsageError("--runtime is for --to web: omit it")
-    from nmt.export import run
+    from nmt.export.export_model import export_translator, format_report, read_texts
 
-    texts = run.read_texts(check, ref) if check else None
+    texts = read_texts(check, ref) if check else None
     report = (
         _export_site(model, output, runtime, texts)
         if to is ExportFormat.web
-        else run.export(model, output, int8=int8, check=texts)
+        else export_translator(model, output, int8=int8, check=texts)
     )
     skipped = "not compared: there are no validation pairs here (use --check)"
-    typer.echo(run.format_report(report) if report else skipped)
+    typer.echo(format_report(report) if report else skipped)
     if to is ExportFormat.web:
         typer.echo(f"{output}: open http://localhost:8000 after `python -m http.server -d {output}`")
     else:

@@ -7,7 +7,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 COLUMN = 28
-"""Widest first column; the explanation of a longer name begins in the next line."""
+"""Maximum width of the first column; the explanation of a longer name begins on the next line."""
 METAVARS = {"int": "N", "int range": "N", "float": "X", "float range": "X", "path": "FILE", "str": "TEXT"}
 LOWER_BOUND = re.compile(r"x>=?[\d.]+")
 
@@ -34,7 +34,7 @@ class VerbCommand(TyperCommand):
             is_argument = param.param_type_name == "argument"
             title = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or "Options"
             name = _find_metavar(param) if is_argument else " ".join(_list_option_parts(param, ctx))
-            sections.setdefault(title, []).append((name, _explain(record[1])))
+            sections.setdefault(title, []).append((name, _shorten_explanation(record[1])))
         sections["Options"] = sections.pop("Options")  # after the groups of a long help
         for title, rows in sections.items():
             if rows:
@@ -67,8 +67,8 @@ def _list_option_parts(param: Any, ctx: Any) -> Iterator[str]:
         yield METAVARS.get(kind, kind)
 
 
-def _explain(text: str) -> str:
-    """Return an explanation without the limits that its words imply."""
+def _shorten_explanation(text: str) -> str:
+    """Remove the lower bounds that Typer appends to an explanation, such as `x>=1`."""
     words, bracket, notes = text.rpartition("  [")
     if not bracket:
         return text

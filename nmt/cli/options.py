@@ -48,7 +48,7 @@ Positions = Annotated[int, CountOption(max=10_000, help="Positions to report sep
 
 
 def _allow_code(context: typer.Context, allowed: bool) -> bool:
-    """Trust the code of what the command loads, until the command ends."""
+    """Trust the cell files that the command loads, until the command ends."""
     if allowed:
         context.with_resource(allow_code())
     return allowed
@@ -82,5 +82,7 @@ def read_recipe_or_run(words: list[str]) -> "Recipe | Path":
     names, overrides = split_arguments(words)
     runs = [path for path in map(Path, names) if path.is_dir() and not is_project(path)]
     if runs and len(words) > 1:
-        raise UsageError(f"{runs[0]} is a run with a recipe and settings: omit the others")
+        raise UsageError(
+            f"{runs[0]} is a run, which has its own recipe and settings: remove the other arguments"
+        )
     return runs[0] if runs else read_any_recipe(names, overrides)

@@ -26,7 +26,7 @@ READ, READ_OR_STDIN, WRITTEN_FILE, WRITTEN_DIRECTORY, CHECKED_LATER = PathRole
 
 
 def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a verb, so that it reads models of the Hub, and refuses an output that is one of its inputs."""
+    """Wrap a verb: models of the Hub are downloaded, and an output that is one of its inputs is refused."""
 
     @wraps(verb)
     def checked(**values: Any) -> Any:
@@ -64,7 +64,7 @@ def _find_models(value: Any) -> Any:
 
 
 def _list_inputs(role: PathRole, value: Any) -> Iterator[Path]:
-    """Yield the paths that an option reads; a word of a command line may be none."""
+    """Yield the existing paths that an option reads; arguments such as KEY=VALUE are not paths."""
     if role is READ_OR_STDIN and value is None:
         yield STANDARD_INPUT
     elif role in (READ, READ_OR_STDIN) and value is not None:

@@ -31,14 +31,14 @@ def select(
     """Choose for each line the translation that is most similar to its reference.
 
     With the n-best lists or samples of a teacher for its training sources, the
-    result is what a student learns from (sequence-level knowledge distillation
-    with interpolation; Kim and Rush, 2016). Several lists are joined line by line.
+    result is the training data of a student (sequence-level knowledge
+    distillation with interpolation; Kim and Rush, 2016). Several lists are joined line by line.
     """
     from nmt.evaluation.selection import group_candidates, select_candidates
 
     refs = list(read_lines(ref))
     if not refs:
-        raise DataError(f"{ref}: it has no lines")
+        raise DataError(f"{ref} is empty: it needs a reference for each line")
     utility = sentence_utility(metric, choose_tokenizer(language, refs))
     total, progress = 0.0, LineProgress(None if quiet else len(refs), quiet=quiet)
     with atomic_file(output) as side, side.open("w", encoding="utf-8", newline="\n") as file, progress.show():

@@ -30,7 +30,7 @@ FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 COLUMNS = 5
 """Gaps in a row of the table."""
 LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
-"""Limits of a gap, a state, and their product, which takes about 10 GB of memory."""
+"""Limits of a gap, of the state size, and of their product, which takes about 10 GB of memory."""
 
 
 @app.command("ls")
@@ -133,7 +133,7 @@ def memory(
     json: Json = False,
     plot: Plot = None,
 ) -> None:
-    """Measure over how long a gap a cell can remember what it has read, on synthetic tasks.
+    """Measure how long a gap cells can bridge with their memory, on synthetic tasks.
 
     copy: a symbol, a gap of blanks, then the symbol is asked for. adding: the
     sum of two marked digits, the first and the last. agreement: the last word
@@ -147,8 +147,8 @@ def memory(
     from nmt.lab.memory_tasks import TASKS, MemorySettings, measure_memory
 
     defaults = QUICK if quick else FULL
-    asked = _read_gaps(defaults[0] if gaps is None else gaps, hidden)
-    settings = MemorySettings(asked, hidden=hidden, updates=updates or defaults[2])
+    gap_values = _read_gaps(defaults[0] if gaps is None else gaps, hidden)
+    settings = MemorySettings(gap_values, hidden=hidden, updates=updates or defaults[2])
     chosen = list(TASKS) if tasks is None else list(dict.fromkeys(tasks.split(",")))
     _check_names("--tasks", chosen, list(TASKS))
     named = list(dict.fromkeys(cells.split(",")))
@@ -159,11 +159,11 @@ def memory(
         results = list(measure_memory(named, chosen, settings, seeds or defaults[1], show))
     if json:
         fields = ({**one._asdict(), "means": one.means, "deviations": one.deviations} for one in results)
-        typer.echo(to_json([{**values, "gaps": asked} for values in fields]))
+        typer.echo(to_json([{**values, "gaps": gap_values} for values in fields]))
     else:
-        _print_accuracies(results, asked)
+        _print_accuracies(results, gap_values)
     if plot:
-        _draw_accuracies(plot, results, asked)
+        _draw_accuracies(plot, results, gap_values)
 
 
 def _read_gaps(text: str, hidden: int) -> tuple[int, ...]:

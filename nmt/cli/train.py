@@ -61,8 +61,8 @@ def train(
 
         same = verify.verify_resume(recipe, kill_at, lambda message: typer.echo(message, err=True))
         typer.echo(
-            f"exact: {2 * kill_at} updates with a kill -9 after {kill_at} end bit for bit like those without "
-            f"({same} tensors, facts and lines compared)"
+            f"exact: {2 * kill_at} updates with a kill -9 after {kill_at} equal uninterrupted ones bit for "
+            f"bit ({same} tensors, facts and lines compared)"
         )
     elif run_training(recipe, directory, log_to, change):
         typer.echo(directory)

@@ -48,7 +48,6 @@ def translate(**given: Any) -> None:
         _check_failures(checkpoint.done.failed, options)
         return
     sample, formatters = InvarianceSample(options.verify), _choose_formatters(options)
-    # Lines translated together.
     ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     window_size = max(1, ahead * job.options.batch)
     with (
@@ -69,7 +68,7 @@ def translate(**given: Any) -> None:
                 output.save(progress.state(window.digest))
         if source.shard:
             shards.write_shard_info(source.shard, output)
-    progress.summarise()
+    progress.print_summary()
     _verify(sample, job, progress)
     _check_failures(progress.failed, options)
 
@@ -221,7 +220,7 @@ class TranslationProgress(LineProgress):
         if not self.quiet:
             self.console.print(escape_controls(text, keep="\n"))
 
-    def summarise(self) -> None:
+    def print_summary(self) -> None:
         """Print lines, time and warnings of the job."""
         before = f", {self.before:,} before" if self.before else ""
         notes = f"; warnings above: {self.notes:,}" if self.notes else ""

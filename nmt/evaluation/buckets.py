@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 from sacrebleu.metrics.bleu import BLEU
 
-LENGTHS = (1, 6, 11, 16, 21, 31)  # first lengths, in words, of the buckets of sources
-FREQUENCIES = (0, 1, 10, 100, 1000)  # first counts, in the training text, of the buckets of words
+LENGTHS = (1, 6, 11, 16, 21, 31)  # lower bounds of the buckets of sources, in words
+FREQUENCIES = (
+    0,
+    1,
+    10,
+    100,
+    1000,
+)  # lower bounds of the buckets of words, by occurrences in the training text
 
 
 class Bucket(NamedTuple):

@@ -51,7 +51,7 @@ logarithm of the length in tokens, agreement with the rest of the list, attentio
 
 
 def list_features(*, beam: int, attends: bool) -> list[str]:
-    """Return the names of the features that a search gives: without alternatives or attention, fewer."""
+    """Return the features that a search provides: `agreement` needs a beam, `coverage` attention."""
     missing = {"agreement": beam < 2, "coverage": not attends}
     return [name for name in FEATURES if not missing.get(name, False)]
 
@@ -67,7 +67,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class QualityEvidence:
-    """How well the estimate does on the validation lines, each by a model fitted without it."""
+    """Cross-validated accuracy of the estimate on the validation lines."""
 
     lines: CountOrZero
     good: CountOrZero  # of these lines
@@ -111,7 +111,7 @@ class QualityModel:
 
 
 class QualityRequest(NamedTuple):
-    """The estimation of quality in a job, and what else the caller wants of its translations."""
+    """The estimation of quality in a job, with the candidates and attention that the caller requested."""
 
     model: QualityModel
     n_best: int
@@ -165,7 +165,7 @@ def request_quality(job: Job) -> Job:
 
 
 def prepare_candidates(job: Job) -> Job:
-    """Return a job whose translations have the candidates and the attention that features need."""
+    """Return a job whose translations have the candidates and the attention that the features need."""
     beam, attends = job.options.beam, job.attends
     options = replace(job.options, n_best=beam, attention=job.options.attention or attends)
     return job._replace(options=options, n_best=beam, soft_attention=job.soft_attention or attends)

@@ -1,4 +1,4 @@
-"""The choice of the best of several translations of each line, by comparison with a reference."""
+"""Selection of the best translation of each line from n-best lists, by comparison with a reference."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path

@@ -35,7 +35,7 @@ class BeamAndPenalty:
 
 @dataclass(frozen=True)
 class TunedSearch:
-    """A choice of the search, the recipe's that it replaces, and their scores on the validation pairs."""
+    """The chosen search, the recipe's search that it replaces, and their scores on validation pairs."""
 
     chosen: BeamAndPenalty
     replaced: BeamAndPenalty
@@ -55,7 +55,7 @@ class Tuning:
     nmt: str = __version__  # the version that wrote it
 
     def apply(self, search: SearchSettings) -> SearchSettings:
-        """Return the settings of the search with the choice, unless a recipe has others than it replaced."""
+        """Return `search` with the choice applied, unless the recipe's search changed after the tuning."""
         known = (self.search.replaced, self.search.chosen)
         if BeamAndPenalty(search.beam, search.length_penalty) not in known:
             log.warning("the search of recipe.yaml has changed since `nmt tune`: %s is not used", TUNING)
@@ -83,9 +83,9 @@ def read_tuning(folder: Path) -> Tuning | None:
 
 
 def find_tuning(folder: Path, weights: str, *, is_named: bool = True) -> Tuning | None:
-    """Return the choice in a directory if it is for these weights, given by the SHA-256 of their file.
+    """Return the choice in a directory if it is for the weights with this SHA-256.
 
-    If it is for others, which is logged if the directory `is_named` by the user, it is not used.
+    A choice for other weights is ignored, with a warning if the user named the directory (`is_named`).
     """
     tuning = read_tuning(folder)
     if tuning is None or tuning.weights == weights:

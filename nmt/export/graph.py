@@ -24,7 +24,7 @@ TYPES = {
 
 
 class ValueName(str):
-    """The name of a value of the graph; anything else is a constant while building."""
+    """The name of a value of the graph; other values are constants."""
 
 
 class GraphConstants:
@@ -98,7 +98,7 @@ class OnnxGraph:
 
 
 def _find_needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
-    """Return the nodes on which the outputs depend: onnxruntime would run the others too."""
+    """Return the nodes on which the outputs depend; onnxruntime would run all others, too."""
     kept = []
     for node in reversed(nodes):
         if wanted.intersection(node.output):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Floats, Ints, StepOutput
 from nmt.errors import is_out_of_memory, report_missing_packages
-from nmt.export.onnx_file import check_graph
+from nmt.export.graph_checks import check_graph
 from nmt.untrusted_files import GRAPH_BYTES, RefusedFile, read_bytes
 
 if TYPE_CHECKING:

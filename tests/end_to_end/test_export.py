@@ -15,7 +15,7 @@ from tests.end_to_end.toy import done, nmt
 pytest.importorskip("onnx", reason="exporting needs the extra [export]")
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
 
-from nmt.export import run
+from nmt.export.export_model import read_validation_texts
 from nmt.recipe.tasks.translation import load_translator
 
 LINES = "Der alte Hund sucht einen Vogel.\n\nDer gute Mann malt einen Baum.\n"
@@ -106,7 +106,7 @@ def test_the_comparison_is_printed_and_written_to_a_report(shipped: Path) -> Non
 
 def test_it_has_no_path_of_this_machine(finished: Finished, shipped: Path) -> None:
     assert private_texts(shipped, finished.text.parent) == {}
-    compared = run.read_validation_texts(load_translator(finished.run))
+    compared = read_validation_texts(load_translator(finished.run))
     assert compared is not None
     assert compared.name == "valid.de and valid.en"
 

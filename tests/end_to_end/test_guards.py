@@ -60,7 +60,7 @@ def _quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_exact_resume_is_verified(recipe: Path, tmp_path: Path) -> None:
     found = nmt("train", recipe, "--verify-resume", "--kill-at", "6")
     assert done(found).startswith(
-        "exact: 12 updates with a kill -9 after 6 end bit for bit like those without"
+        "exact: 12 updates with a kill -9 after 6 equal uninterrupted ones bit for bit"
     )
     assert not (tmp_path / "runs").exists()
 

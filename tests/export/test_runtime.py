@@ -23,9 +23,9 @@ from tests.model.test_translator import VARIANTS, V, build
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
 
-from nmt.export import model as graphs  # noqa: E402
+from nmt.export import translator_graphs as graphs  # noqa: E402
 from nmt.export.directory import graph_file  # noqa: E402
-from nmt.export.run import prepare_for_tracing  # noqa: E402
+from nmt.export.export_model import prepare_for_tracing  # noqa: E402
 from nmt.export.runtime import OnnxModel  # noqa: E402
 
 SENTENCES = [[5, 6, 7, 8], [9], [3, 4, 9, 9, 10, 5, 6, 7, 8], [4, 4]]

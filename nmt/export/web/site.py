@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.data.vocabulary import SentencePieceVocabulary, Vocabulary, load_vocabulary
 from nmt.errors import UsageError
 from nmt.export.directory import CHECKSUMS, CONFIG, PROTECTION, ExportConfig
-from nmt.export.run import ParityReport, ParityTexts, export, write_checksums, write_json
+from nmt.export.export_model import ParityReport, ParityTexts, export_translator, write_checksums, write_json
 from nmt.export.web.packages import check_packages, extract_packages
 from nmt.export.web.patterns import describe_text
 from nmt.files import atomic_directory, file_sha256
@@ -32,7 +32,7 @@ def write_site(
     check_new_directory(output, [path, packages])
     check_packages(packages)
     with atomic_directory(output) as folder:
-        report = export(path, folder / MODEL, int8=True, check=check, name=output.name)
+        report = export_translator(path, folder / MODEL, int8=True, check=check, name=output.name)
         config = read_card(folder / MODEL / CONFIG, ExportConfig)
         _write_text_rules(folder, config)
         (folder / RUNTIME).mkdir()
@@ -47,11 +47,11 @@ def write_site(
 
 
 def _write_text_rules(folder: Path, config: ExportConfig) -> None:
-    """Write text.json; UsageError for a vocabulary whose rules the page does not have."""
+    """Write text.json; UsageError for a vocabulary that the page does not support."""
     vocabularies = [load_vocabulary(folder / MODEL / name) for name in config.vocabularies]
     for name, vocabulary in zip(config.vocabularies, vocabularies, strict=True):
         if problem := find_unsupported(vocabulary):
-            raise UsageError(f"{name} {problem}, which the page cannot do: use `nmt export --to onnx`")
+            raise UsageError(f"{name} {problem}, which the page does not support: use `nmt export --to onnx`")
     protection = folder / MODEL / PROTECTION
     kinds = read_json(protection, tuple[str, ...]) if protection.exists() else ()
     has_case = any(vocabulary.case_tokens() for vocabulary in vocabularies)
@@ -60,7 +60,7 @@ def _write_text_rules(folder: Path, config: ExportConfig) -> None:
 
 
 def find_unsupported(vocabulary: Vocabulary) -> str | None:
-    """Return what the page cannot do of what a vocabulary does; None if it can do all."""
+    """Return the operation of a vocabulary that the page does not support; None if it supports all."""
     if not isinstance(vocabulary, SentencePieceVocabulary):
         return None
     model = memoryview(vocabulary.content)

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from nmt.export.graph import IR_VERSION, OPSET, ORT, GraphConstants, OnnxGraph, ValueName, declare_values
 from nmt.export.operations import Call, convert_operation
-from nmt.export.parts import EncoderModule, MaskedCellStep, StepModule, find_state_sizes
+from nmt.export.traced_modules import EncoderModule, MaskedCellStep, StepModule, find_state_sizes
 from nmt.model.translator import TranslationModel
 
 ANY = torch.export.Dim.DYNAMIC

@@ -1,4 +1,4 @@
-"""The export of a run, a checkpoint or a model directory, and its comparison with the trained model."""
+"""Export of a run, a checkpoint or a model directory, and comparison with the trained model."""
 
 import copy
 import json
@@ -21,8 +21,13 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score, score
 from nmt.evaluation.tuning import TUNING
 from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
-from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, list_memory_names
-from nmt.export.parts import find_state_sizes
+from nmt.export.traced_modules import find_state_sizes
+from nmt.export.translator_graphs import (
+    build_encoder_graph,
+    build_step_graph,
+    build_top_k_graph,
+    list_memory_names,
+)
 from nmt.files import atomic_directory, file_sha256
 from nmt.formats import PROSE, stamp
 from nmt.model.translator import TranslationModel
@@ -64,7 +69,7 @@ class ParityReport:
     exported: SideMeasurements
 
 
-def export(
+def export_translator(
     path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None, name: str | None = None
 ) -> ParityReport | None:
     """Write an exported directory and compare it with the trained model on the lines of `check`.
@@ -131,6 +136,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def write_json(file: Path, facts: object) -> None:
+    """Write a value as JSON."""
     file.write_bytes(json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
