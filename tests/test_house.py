@@ -41,7 +41,7 @@ DOORS = {
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
         *("nmt/lab/project/build.py", "nmt/lab/tune/"),
-        *("nmt/api/translator.py", "nmt/model/inference.py"),
+        *("nmt/api/translator.py", "nmt/arguments.py", "nmt/model/inference.py"),
         *("nmt/model/beam_loop.py", "nmt/model/output_layer.py", "nmt/model/position.py"),
         "nmt/model/token_table.py",
     ),

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, overload
 
 from nmt.api.loading import check_path
-from nmt.data.vocabulary import EOS
-from nmt.decoding.arguments import (
+from nmt.arguments import (
     check_flag,
     check_strings,
     check_text,
     check_whole_number,
     replace_surrogates,
 )
+from nmt.data.vocabulary import EOS
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
 from nmt.decoding.rescore import score_outputs

@@ -13,6 +13,7 @@ from nmt.api.cell_source import name_cell
 from nmt.api.language_model import LanguageModel
 from nmt.api.loading import check_path
 from nmt.api.translator import Translator
+from nmt.arguments import check_strings, check_text
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recipe import training
@@ -137,7 +138,8 @@ class Run:
         from nmt.lab.curves import read_curves
         from nmt.lab.figure import build_curves
 
-        return build_curves(read_curves([self.path], metrics, against), x=against)
+        names, axis = check_strings("metrics", metrics), check_text("against", against)
+        return build_curves(read_curves([self.path], names, axis), x=axis)
 
     def translator(self, *, trust_code: bool = False) -> Translator:
         """Return the translator of the run, as `nmt translate` loads it."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from reprlib import repr as shorten
 from typing import Any
 
-from nmt.decoding.arguments import check_flag, check_strings, check_text
+from nmt.arguments import check_flag, check_strings, check_text, is_list
 from nmt.errors import UsageError
 from nmt.evaluation import metrics as evaluation
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score
@@ -46,7 +46,7 @@ def _check_references(refs: Any) -> list[list[str]]:
     """Return complete references, of which one may be given as a list of lines or a single line."""
     if isinstance(refs, str):
         return [[refs]]
-    if isinstance(refs, bytes) or not isinstance(refs, Iterable):
+    if not is_list(refs):
         raise UsageError(f"refs must be a list of lines, or a list of such lists (got {shorten(refs)})")
     several = list(refs)
     if all(isinstance(ref, str) for ref in several):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, get_args, overload
 import numpy as np
 
 from nmt.api.loading import Precision, check_path, load_job
-from nmt.decoding.arguments import (
+from nmt.arguments import (
     check_choice,
     check_flag,
     check_strings,
     check_text,
     check_whole_number,
+    is_list,
     replace_surrogates,
 )
 from nmt.decoding.ensemble import combine_jobs
@@ -92,8 +93,10 @@ class Translator:
         if not isinstance(text, Mapping):
             return self._translate_text(text)
         if check_text("column", column) not in text:
-            columns = ", ".join(map(str, text))
-            raise UsageError(f"the batch has no column {column!r}, only {columns}: name the text's, column=")
+            columns = ", ".join(map(str, text)) or "none"
+            raise UsageError(
+                f"the batch has no column {column!r} (columns: {columns}): name the text's, column="
+            )
         lines = text[column]
         translated = self._translate_text(lines.tolist() if isinstance(lines, np.ndarray) else lines)
         if isinstance(lines, np.ndarray):
@@ -228,7 +231,7 @@ def check_lines(lines: Any, common: LineConstraints) -> Iterator[Line]:
 
     Lines that are strings get the constraints `common`.
     """
-    if isinstance(lines, bytes) or not isinstance(lines, Iterable):
+    if not is_list(lines):
         raise UsageError(f"lines must be a string or a list of strings (got {shorten(lines)})")
     for number, line in enumerate(lines, 1):
         if isinstance(line, Line):

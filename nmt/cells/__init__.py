@@ -53,10 +53,15 @@ def find_cell(name: str) -> type[Cell]:
         raise UsageError(f"cell {name}: {file} has no class {class_name}")
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise UsageError(f"cell {name}: {class_name} is not a subclass of nmt.cells.cell.Cell")
+    check_declaration(cell, name)
+    return cell
+
+
+def check_declaration(cell: type[Cell], name: str) -> None:
+    """Raise UsageError for a cell class that lacks a part of its declaration."""
     for attribute in ("gates", "State", "step"):
         if not hasattr(cell, attribute):
-            raise UsageError(f"cell {name}: {class_name} does not declare `{attribute}`")
-    return cell
+            raise UsageError(f"cell {name}: {cell.__name__} does not declare `{attribute}`")
 
 
 def find_named_cell(name: str) -> type[Cell]:

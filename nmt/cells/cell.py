@@ -167,7 +167,7 @@ class Cell(nn.Module):
 
     def make_state(self, state: Any) -> Any:
         """Return a state from a tuple of its fields, or from h if it has no other; UsageError for others."""
-        fields = (state,) if isinstance(state, Tensor) else tuple(state)
+        fields = tuple(state) if isinstance(state, tuple | list) else (state,)
         if len(fields) != len(self.State._fields):
             expected = ", ".join(self.State._fields)
             raise UsageError(

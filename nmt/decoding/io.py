@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from nmt.arguments import replace_surrogates
 from nmt.data.vocabulary import EOS, SPECIALS
-from nmt.decoding.arguments import replace_surrogates
 from nmt.decoding.glossary import SUGGESTED, is_term, list_fields
 from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Candidate, Translation

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
+from nmt.arguments import check_choice, check_flag, check_whole_number
 from nmt.data.pipes import PAUSE, PipeLines
 from nmt.data.protection import Protection
 from nmt.data.text import read_lines
 from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
-from nmt.decoding.arguments import check_choice, check_flag, check_whole_number
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Utility
 from nmt.errors import DataError, UsageError

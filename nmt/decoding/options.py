@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from nmt.decoding.arguments import CHECKS
+from nmt.arguments import CHECKS
 from nmt.decoding.model import Floats
 from nmt.errors import UsageError
 from nmt.settings import Count, Settings

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from nmt.arguments import check_whole_number
 from nmt.data.protection import build_protection
 from nmt.data.protection.spans import KINDS
 from nmt.data.trained_lengths import LENGTHS, read_lengths
 from nmt.data.vocabulary import load_vocabulary
-from nmt.decoding.arguments import check_whole_number
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, SearchSettings
 from nmt.errors import UsageError

@@ -52,7 +52,7 @@ def add_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
     """Add the seconds of training to each event (NaN where unknown)."""
     path = times_path(run / "metrics.jsonl")
     if not path.is_file():
-        raise UsageError(f"{run} has no times.jsonl; use --against update or epoch")
+        raise UsageError(f"{run} has no times.jsonl; draw its curves against update or epoch")
     known = {(time["event"], time["update"]): time.get("seconds") for time in _read(path)}
     return [{"seconds": known.get((e["event"], e["update"]), math.nan), **e} for e in events]
 
@@ -76,7 +76,7 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
     Raises UsageError for a metric that no run has, or another x than update, epoch and seconds.
     """
     if x not in AXES:
-        raise UsageError(f"--against: no '{x}'; choose one of {', '.join(AXES)}")
+        raise UsageError(f"curves against: expected one of {', '.join(AXES)} (got '{x}')")
     events = {str(run): read_events(run) for run in runs}
     if x == "seconds":
         events = {name: add_seconds(Path(name), of_run) for name, of_run in events.items()}
@@ -87,7 +87,7 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
         raise DataError(f"no metrics have been logged yet in {', '.join(events)}")
     for metric in metrics:
         if metric not in available:
-            raise UsageError(f"--metric: no '{metric}' in these runs, {suggestion(metric, available)}")
+            raise UsageError(f"no metric '{metric}' in these runs, {suggestion(metric, available)}")
     panels: dict[str, list[Curve]] = {}
     for metric in metrics or [metric for metric in DEFAULT_METRICS if metric in available]:
         variable, _, statistic = metric.rpartition(".")

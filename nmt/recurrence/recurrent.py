@@ -1,14 +1,18 @@
 """`nmt.Recurrent`: any cell in the place of `torch.nn.LSTM`, with its arguments, shapes and results."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from reprlib import repr as shorten
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from nmt.cells import CELLS, cell_name, find_named_cell
+from nmt.arguments import check_choice, check_flag, check_number, check_whole_number
+from nmt.cells import CELLS, cell_name, check_declaration, find_named_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.engine import Engine
@@ -17,6 +21,7 @@ from nmt.recurrence.trace.program import check_step
 
 TORCH_CELLS = {"RNN_TANH": "rnn", "RNN_RELU": "rnn-relu", "LSTM": "lstm", "GRU": "gru-reset-after"}
 """The cell of each mode of `torch.nn.RNNBase`."""
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 TORCH_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -49,28 +54,28 @@ class Recurrent(nn.Module):
         layer_norm: bool = False,
         gate_bias: Mapping[str, float] | None = None,
         engine: Engine = "auto",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1 or not 0 <= dropout <= 1:
-            raise UsageError("sizes and num_layers must be 1 or more, dropout from 0 to 1")
-        if gate_bias and not bias:
+        self.kind = _find_kind(cell)
+        self.input_size = check_whole_number("input_size", input_size, 1)
+        self.hidden_size = check_whole_number("hidden_size", hidden_size, 1)
+        self.num_layers = check_whole_number("num_layers", num_layers, 1)
+        self.bias, self.batch_first = check_flag("bias", bias), check_flag("batch_first", batch_first)
+        self.dropout = check_number("dropout", dropout)
+        self.bidirectional = check_flag("bidirectional", bidirectional)
+        biases = _check_gate_bias(gate_bias)
+        if not 0 <= self.dropout <= 1:
+            raise UsageError(f"dropout must be from 0 to 1 (got {dropout})")
+        if biases and not bias:
             raise UsageError("gate_bias needs bias=True")
-        self.kind = find_named_cell(cell) if isinstance(cell, str) else cell
-        if not (isinstance(self.kind, type) and issubclass(self.kind, Cell)):
-            raise UsageError(
-                f"cell: expected a name, such as 'lstm', or a subclass of nmt.Cell (got {cell!r})"
-            )
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.dropout, self.bidirectional = (
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-        )
-        sizes = [input_size] + [hidden_size * self.directions] * (num_layers - 1)
+        normalised = check_flag("layer_norm", layer_norm)
+        check_choice("engine", engine, get_args(Engine))
+        sizes = [self.input_size] + [self.hidden_size * self.directions] * (self.num_layers - 1)
 
         def build(size: int) -> Cell:
-            one = self.kind(size, hidden_size, layer_norm=layer_norm, gate_bias=gate_bias)
+            one = self.kind(size, self.hidden_size, layer_norm=normalised, gate_bias=biases)
             if not bias:
                 _remove_biases(one)
             check_step(one)
@@ -78,11 +83,15 @@ class Recurrent(nn.Module):
 
         layers = [Layer([build(size) for _ in range(self.directions)], engine=engine) for size in sizes]
         self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.shapes = {name: weight.shape for name, weight in self.named_parameters()}
         self.register_load_state_dict_pre_hook(_convert_torch_weights)  # type: ignore[no-untyped-call]
+        self.to(device=device, dtype=dtype)
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, *, engine: Engine = "auto") -> "Recurrent":
         """Return the equivalent of a `torch.nn.RNN`, `LSTM` or `GRU`, with a copy of its weights."""
+        if not isinstance(module, nn.RNNBase) or module.mode not in TORCH_CELLS:
+            raise UsageError(f"from_torch needs a torch.nn.RNN, LSTM or GRU (got {shorten(module)})")
         if module.proj_size:
             raise UsageError("an LSTM with proj_size has no equivalent here")
         made = cls(
@@ -123,6 +132,18 @@ class Recurrent(nn.Module):
         packing and needs no sorting. Raises UsageError for other shapes, and for another dtype than
         that of the weights; under autocast, floating-point inputs are converted.
         """
+        run = _find_uncompiled() if torch.compiler.is_dynamo_compiling() else Recurrent.run
+        return run(self, x, state, lengths, mask)
+
+    def run(
+        self,
+        x: Tensor | PackedSequence,
+        state: Any,
+        lengths: Tensor | Sequence[int] | None,
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Any]:
+        """Compute what `forward` returns; torch.compile calls it as it is."""
+        self._check_weights()
         if not isinstance(x, Tensor):
             packed = ": pass the padded tensor with lengths=" if isinstance(x, PackedSequence) else ""
             raise UsageError(f"Recurrent reads a tensor, not a {type(x).__name__}{packed}")
@@ -130,7 +151,7 @@ class Recurrent(nn.Module):
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size or not x.shape[:-1].numel():
             expected = f"{layout} or [L, E] with E = {self.input_size}, not empty"
             raise UsageError(f"the input must be {expected} (got {list(x.shape)})")
-        x = self._check_type(x, "input")
+        x = self._check_tensor(x, "input")
         x = self._to_time_major(x) if is_batch else x.unsqueeze(1)
         read = self._find_mask(x, lengths, mask)
         output, finals = self._run_layers(x, read, self._split_state(state, x.shape[1], is_batch))
@@ -143,9 +164,25 @@ class Recurrent(nn.Module):
             output = output.transpose(0, 1)
         return output, stacked[0] if len(stacked) == 1 else self.kind.State(*stacked)
 
-    def _check_type(self, x: Tensor, name: str) -> Tensor:
-        """Return `x` in the weights' dtype; only autocast converts it."""
-        dtype = next(self.parameters()).dtype
+    def _check_weights(self) -> None:
+        """Raise UsageError for weights that code in C would read wrongly, as others have replaced them."""
+        first = next(self.parameters())
+        for name, weight in self.named_parameters():
+            shape = self.shapes.get(name, weight.shape)
+            if (weight.shape, weight.dtype, weight.device) != (shape, first.dtype, first.device):
+                expected = f"{list(shape)}, {first.dtype}, on {first.device}"
+                found = f"{list(weight.shape)}, {weight.dtype}, on {weight.device}"
+                raise UsageError(f"the weight {name} must be {expected} (got {found})")
+
+    def _check_tensor(self, x: Any, name: str) -> Tensor:
+        """Return `x` in the weights' dtype; only autocast converts it. UsageError for what C cannot read."""
+        weights = next(self.parameters())
+        dtype, device = weights.dtype, weights.device
+        if not isinstance(x, Tensor) or x.device != device or x.layout != torch.strided:
+            kind = f"{x.layout} on {x.device}" if isinstance(x, Tensor) else type(x).__name__
+            raise UsageError(
+                f"the {name} must be a dense tensor on {device}, as the weights are (got {kind})"
+            )
         if x.dtype == dtype:
             return x
         if x.is_floating_point() and torch.is_autocast_enabled(x.device.type):
@@ -175,7 +212,7 @@ class Recurrent(nn.Module):
         if state is None:
             return [None] * count
         fields = [
-            self._check_type(field, "state") for field in self.layers[0].directions[0].make_state(state)
+            self._check_tensor(field, "state") for field in self.layers[0].directions[0].make_state(state)
         ]
         if not is_batch:
             fields = [field.unsqueeze(1) for field in fields]
@@ -193,25 +230,64 @@ class Recurrent(nn.Module):
         if lengths is None and mask is None:
             return None
         if mask is None:
-            counts = torch.as_tensor(lengths, device=x.device)
+            counts = _to_integers(lengths, x.device)
             if counts.shape != (batch,) or not bool(((counts >= 0) & (counts <= positions)).all()):
                 raise UsageError(
-                    f"lengths must be {batch} numbers from 0 to {positions}, one for each sequence"
+                    f"lengths must be {batch} integers from 0 to {positions}, one for each sequence"
                 )
             return torch.arange(positions, device=x.device).unsqueeze(1) < counts
         if lengths is not None:
             raise UsageError("give lengths or a mask, not both")
-        mask = self._to_time_major(mask) if mask.dim() == 2 else mask
-        if mask.dtype != torch.bool or mask.shape != (positions, batch):
-            shape = [batch, positions] if self.batch_first else [positions, batch]
-            raise UsageError(f"the mask must be of booleans {shape}, True where the input is read")
-        return mask
+        shape = [batch, positions] if self.batch_first else [positions, batch]
+        is_mask = isinstance(mask, Tensor) and mask.dtype == torch.bool and list(mask.shape) == shape
+        if mask is None or not is_mask or mask.device != x.device or mask.layout != torch.strided:
+            raise UsageError(
+                f"the mask must be a tensor of booleans {shape} on {x.device}, True where the input is read"
+            )
+        return self._to_time_major(mask)
 
     def _to_time_major(self, x: Tensor) -> Tensor:
         return x.transpose(0, 1).contiguous() if self.batch_first else x
 
     def extra_repr(self) -> str:
         return f"{cell_name(self.kind)}, {self.input_size} -> {self.hidden_size}"
+
+
+@cache
+def _disable_compiler() -> Callable[..., Any]:
+    return torch.compiler.disable(Recurrent.run)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _find_uncompiled() -> Callable[..., Any]:
+    """Return `Recurrent.run` for torch.compile, which would trace the code that calls C for half a minute."""
+    return _disable_compiler()
+
+
+_find_uncompiled._torchdynamo_disable = True  # type: ignore[attr-defined]
+
+
+def _find_kind(cell: Any) -> type[Cell]:
+    """Return the class of a cell, given it or its name."""
+    kind = find_named_cell(cell) if isinstance(cell, str) else cell
+    if not (isinstance(kind, type) and issubclass(kind, Cell)):
+        raise UsageError(f"cell: expected a name, such as 'lstm', or a subclass of nmt.Cell (got {cell!r})")
+    check_declaration(kind, cell_name(kind))
+    return kind
+
+
+def _check_gate_bias(gate_bias: Any) -> dict[str, float]:
+    if not isinstance(gate_bias, Mapping | None):
+        raise UsageError(f"gate_bias must map gates to numbers (got {gate_bias!r})")
+    return {gate: check_number(f"gate_bias of {gate!r}", value) for gate, value in (gate_bias or {}).items()}
+
+
+def _to_integers(lengths: Any, device: torch.device) -> Tensor:
+    """Return lengths as a tensor, an empty one for what is not a list of integers."""
+    with suppress(TypeError, ValueError, RuntimeError):
+        counts = torch.as_tensor(lengths, device=device)
+        if counts.dtype in INTEGERS:
+            return counts
+    return torch.empty(0)
 
 
 def _remove_biases(cell: Cell) -> None:

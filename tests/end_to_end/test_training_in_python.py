@@ -52,8 +52,10 @@ def test_a_run_draws_its_learning_curves(finished: Finished, monkeypatch: pytest
     figure: Any = run.plot("loss", "bleu")
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "bleu"]
     assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(UsageError, match="no 'blue' in these runs, did you mean 'bleu'"):
+    with pytest.raises(UsageError, match="no metric 'blue' in these runs, did you mean 'bleu'"):
         run.plot("blue")
+    with pytest.raises(UsageError, match="each of metrics must be a string"):
+        run.plot(None)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingPackage, match=r"pip install 'recurrent-nmt\[plot\]'"):

@@ -66,16 +66,16 @@ def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
     (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n', encoding="utf-8")
     assert math.isnan(read_curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
     (run / "times.jsonl").unlink()
-    with pytest.raises(UsageError, match=r"no times\.jsonl; use --against update or epoch"):
+    with pytest.raises(UsageError, match=r"no times\.jsonl; draw its curves against update or epoch"):
         read_curves([run], ["bleu"], "seconds")
 
 
 @pytest.mark.parametrize(
     ("metric", "x", "said"),
     [
-        ("blue", "update", "no 'blue' in these runs, did you mean 'bleu'?"),
+        ("blue", "update", "no metric 'blue' in these runs, did you mean 'bleu'?"),
         ("xyz", "update", "choose one of bleu, learning_rate, loss"),
-        ("bleu", "hours", "--against: no 'hours'; choose one of update, epoch, seconds"),
+        ("bleu", "hours", "expected one of update, epoch, seconds (got 'hours')"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_there_is(

@@ -207,8 +207,17 @@ def test_it_is_copied_and_pickled() -> None:
     [
         (lambda: nmt.Recurrent("ltsm", E, H), "no cell 'ltsm', did you mean 'lstm'?"),
         (lambda: nmt.Recurrent(nn.LSTM, E, H), "expected a name, such as 'lstm', or a subclass of nmt.Cell"),
-        (lambda: nmt.Recurrent("lstm", 0, H), "must be 1 or more"),
-        (lambda: nmt.Recurrent("lstm", E, H, dropout=2), "dropout from 0 to 1"),
+        (lambda: nmt.Recurrent("lstm", 0, H), "input_size must be 1 or more (got 0)"),
+        (lambda: nmt.Recurrent("lstm", E, None), "hidden_size must be a whole number (got None)"),
+        (lambda: nmt.Recurrent("lstm", E, H, 2.0), "num_layers must be a whole number (got 2.0)"),
+        (lambda: nmt.Recurrent("lstm", E, H, dropout=2), "dropout must be from 0 to 1 (got 2)"),
+        (lambda: nmt.Recurrent("lstm", E, H, dropout="0.1"), "dropout must be a finite number"),
+        (lambda: nmt.Recurrent("lstm", E, H, bidirectional="no"), "bidirectional must be True or False"),
+        (lambda: nmt.Recurrent("lstm", E, H, engine="fast"), "engine must be one of: auto,"),
+        (lambda: nmt.Recurrent("lstm", E, H, gate_bias=[1]), "gate_bias must map gates to numbers"),
+        (lambda: nmt.Recurrent("lstm", E, H, gate_bias={"f": "1"}), "gate_bias of 'f' must be a finite"),
+        (lambda: nmt.Recurrent(nmt.Cell, E, H), "Cell does not declare `gates`"),
+        (lambda: nmt.Recurrent.from_torch(nn.LSTMCell(E, H)), "from_torch needs a torch.nn.RNN, LSTM or GRU"),
         (lambda: nmt.Recurrent("lstm", E, H, bias=False, gate_bias={"f": 1}), "gate_bias needs bias=True"),
         (lambda: nmt.Recurrent("lstm", E, H, gate_bias={"k": 1}), "LSTM has no gate 'k'"),
         (lambda: nmt.Recurrent.from_torch(nn.LSTM(E, H, proj_size=2)), "proj_size has no equivalent"),
@@ -227,11 +236,24 @@ def test_wrong_arguments_are_refused(call: Callable[[], object], message: str) -
         ({"x": torch.ones(E)}, "(got [4])"),
         ({"x": torch.ones(N, 0, E)}, "not empty"),
         ({"x": pack_padded_sequence(torch.ones(L, N, E), LENGTHS, enforce_sorted=False)}, "lengths="),
-        ({"lengths": [1, 2]}, "lengths must be 3 numbers from 0 to 6"),
-        ({"lengths": [1, 2, 7]}, "lengths must be 3 numbers from 0 to 6"),
+        ({"lengths": [1, 2]}, "lengths must be 3 integers from 0 to 6"),
+        ({"lengths": [1, 2, 7]}, "lengths must be 3 integers from 0 to 6"),
         ({"lengths": [1, 2, 3], "mask": torch.ones(N, L).bool()}, "not both"),
-        ({"mask": torch.ones(N, L)}, "the mask must be of booleans [3, 6]"),
-        ({"mask": torch.ones(L, N).bool()}, "the mask must be of booleans [3, 6]"),
+        ({"lengths": [1, 2, 2.5]}, "lengths must be 3 integers from 0 to 6"),
+        ({"lengths": [True, True, False]}, "lengths must be 3 integers from 0 to 6"),
+        ({"lengths": "abc"}, "lengths must be 3 integers from 0 to 6"),
+        ({"lengths": [1, None, 2]}, "lengths must be 3 integers from 0 to 6"),
+        ({"mask": torch.ones(N, L)}, "the mask must be a tensor of booleans [3, 6]"),
+        ({"mask": [[True] * L] * N}, "the mask must be a tensor of booleans [3, 6]"),
+        ({"mask": torch.ones(N, L).bool().to("meta")}, "the mask must be a tensor of booleans [3, 6] on cpu"),
+        ({"mask": torch.ones(L, N).bool()}, "the mask must be a tensor of booleans [3, 6]"),
+        ({"state": 0}, "expected a state of (h, c)"),
+        (
+            {"state": (None, None)},
+            "the state must be a dense tensor on cpu, as the weights are (got",
+        ),
+        ({"x": torch.ones(N, L, E).to("meta")}, "the input must be a dense tensor on cpu"),
+        ({"x": torch.ones(N, L, E).to_sparse()}, "(got torch.sparse_coo on cpu)"),
         ({"state": torch.zeros(1, N, H)}, "expected a state of (h, c)"),
         ({"state": (torch.zeros(N, H), torch.zeros(N, H))}, "the state must be [1, 3, 5] (got [3, 5])"),
         (
@@ -254,3 +276,42 @@ def test_autocast_converts_inputs_of_another_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         output = one(x.bfloat16(), (torch.zeros(1, N, H).bfloat16(),) * 2)[0]
     assert torch.equal(output, one(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (torch.ones(3, E), "W must be [20, 4], torch.float32, on cpu (got [3, 4], torch.float32, on cpu)"),
+        (torch.ones(0), "the weight layers.0.directions.0.W must be [20, 4]"),
+        (
+            torch.ones(4 * H, E).double(),
+            "the weight layers.0.directions.0.U must be [20, 5], torch.float64, on cpu",
+        ),
+        (
+            torch.ones(4 * H, E).to("meta"),
+            "[20, 5], torch.float32, on meta (got [20, 5], torch.float32, on cpu)",
+        ),
+    ],
+)
+def test_weights_that_were_replaced_by_others_are_refused(weight: torch.Tensor, message: str) -> None:
+    """Libraries that prune or divide weights do so; code in C would read memory that is none of theirs."""
+    one = nmt.Recurrent("lstm", E, H)
+    one.layers[0].directions[0].W = nn.Parameter(weight)
+    with pytest.raises(UsageError) as refused:
+        one(torch.ones(L, N, E))
+    assert message in str(refused.value)
+
+
+def test_device_and_dtype_are_those_of_torch_nn() -> None:
+    one = nmt.Recurrent("gru", E, H, device="cpu", dtype=torch.float64)
+    assert one(torch.ones(L, N, E).double())[0].dtype == torch.float64
+    assert next(nmt.Recurrent("gru", E, H, device="meta").parameters()).is_meta
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_torch_compile_calls_it_as_it_is() -> None:
+    """Tracing the code that calls C took 20 seconds, and warned in dozens of lines."""
+    one, x = nn.Sequential(nn.Linear(E, E), nmt.Recurrent("lstm", E, H)), torch.ones(L, N, E)
+    compiled = torch.compile(one, backend="eager")
+    assert torch.equal(compiled(x)[0], one(x)[0])

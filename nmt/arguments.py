@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from numbers import Real
 from operator import index
 from reprlib import repr as shorten
@@ -47,7 +47,7 @@ def check_flag(name: str, value: Any) -> bool:
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise UsageError for a value that is none of the choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise UsageError(f"{name} must be one of: {', '.join(choices)} (got {shorten(value)})")
 
 
@@ -64,9 +64,18 @@ CHECKS = {int: check_whole_number, float: check_number, bool: check_flag, str: c
 
 def check_strings(name: str, values: Any) -> tuple[str, ...]:
     """Return a list of strings as a tuple; UsageError for anything else, a single string too."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if isinstance(values, str) or not is_list(values):
         raise UsageError(f"{name} must be a list of strings (got {shorten(values)})")
     return tuple(check_text(f"each of {name}", value) for value in values)
+
+
+def is_list(values: Any) -> bool:
+    """Return True for what has values in an order: lists, generators, arrays and columns of one dimension.
+
+    Not for tables, whose iterators give names of columns (pandas), nor for mappings and sets.
+    """
+    is_other = isinstance(values, bytes | Mapping | set | frozenset)
+    return isinstance(values, Iterable) and not is_other and len(getattr(values, "shape", (0,))) == 1
 
 
 def replace_surrogates(text: str) -> str:
