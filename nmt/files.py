@@ -1,4 +1,4 @@
-"""Files: atomic writes, SHA-256 checksums, paths with `~`, and the files that come with the package."""
+"""Files: atomic writes, SHA-256 checksums, paths as users write them, files that come with the package."""
 
 import errno
 import hashlib
@@ -18,6 +18,7 @@ from nmt.errors import DataError, UsageError
 from nmt.operating_system import IS_WINDOWS, flush_to_disk, is_open_descriptor, lock, unlock
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+HUB_PREFIX = "hf:"
 BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down other threads
 
 
@@ -299,3 +300,8 @@ def expand_home(path: str) -> Path:
         raise UsageError(
             f"{path}: the home directory of {user} is not known; write the path in full"
         ) from None
+
+
+def is_hub_name(value: object) -> bool:
+    """Return True for a name such as `hf:user/name` in the place of a path."""
+    return isinstance(value, str | Path) and str(value).startswith(HUB_PREFIX)

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import DataError, UsageError, escape_controls, report_missing_packages
+from nmt.files import HUB_PREFIX, is_hub_name
 from nmt.formats import PROSE
 from nmt.trust import CODE_BYTES
 from nmt.untrusted_files import CARD_BYTES, GRAPH_BYTES, RECIPE_BYTES, TEXT_BYTES, WEIGHT_BYTES
 
 log = logging.getLogger(__name__)
 
-PREFIX = "hf:"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 REVISION = re.compile(r"(?!.*\.\.)\w[\w./+-]*", re.ASCII)
 FILE_NAME = re.compile(r"[\w-][\w.-]*")
@@ -34,11 +34,6 @@ LISTS = ("model.json", "checksums.json")
 """The lists of checksums of a model directory and of an export."""
 
 
-def is_hub_name(value: object) -> bool:
-    """Return True for a name such as `hf:user/name` in the place of a path."""
-    return isinstance(value, str | Path) and str(value).startswith(PREFIX)
-
-
 def find_model(path: Path) -> Path:
     """Return the directory of a model: of `hf:user/name[@revision]` in the cache, after downloading it.
 
@@ -47,12 +42,12 @@ def find_model(path: Path) -> Path:
     """
     if not is_hub_name(path):
         return path
-    name = path.as_posix().removeprefix(PREFIX)
+    name = path.as_posix().removeprefix(HUB_PREFIX)
     repository, has_revision, revision = name.partition("@")
-    check_repository(repository, PREFIX)
+    check_repository(repository, HUB_PREFIX)
     if has_revision and not REVISION.fullmatch(revision):
-        shown = escape_controls(PREFIX + name)
-        raise UsageError(f"{shown} names no revision after @: write {PREFIX}user/name@revision")
+        shown = escape_controls(HUB_PREFIX + name)
+        raise UsageError(f"{shown} names no revision after @: write {HUB_PREFIX}user/name@revision")
     return _download(repository, revision or None)
 
 

@@ -7,7 +7,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from nmt.hub import find_model, is_hub_name
+from nmt.files import is_hub_name
+from nmt.hub import find_model
 from nmt.operating_system import STANDARD_INPUT, STANDARD_OUTPUT
 from nmt.outputs import check_output_directory, check_output_files
 

@@ -12,10 +12,10 @@ from nmt.cli.paths import PathRole, path_roles
 from nmt.data.pairs import find_file, list_pair_files
 from nmt.data.sources import list_files
 from nmt.errors import NmtError, suggestion
-from nmt.hub import is_hub_name
+from nmt.files import is_hub_name
 from nmt.lab.pipeline.definition import PipelinePlan, StepLine
 from nmt.lab.pipeline.steps import LOGS, REPORTS, PipelineStep, sort_steps
-from nmt.recipe.cell_files import find_cell_files
+from nmt.recipe.file_settings import find_cell_files
 from nmt.recipe.reader import OVERRIDE, dump, read_any_recipe, split_arguments
 from nmt.recipe.run_directory import list_named_paths
 from nmt.recipe.settings_file import build_error

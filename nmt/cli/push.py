@@ -24,14 +24,15 @@ def push(
     HF_TOKEN. Needs the extra `hub`.
     """
     from nmt.export.upload import prepare_upload
-    from nmt.hub import PREFIX, check_repository, upload
+    from nmt.files import HUB_PREFIX
+    from nmt.hub import check_repository, upload
 
     check_repository(name)
     with TemporaryDirectory() as folder:
         directory = Path(folder) / "model"
-        for file in prepare_upload(model, directory, PREFIX + name, with_code=with_code):
+        for file in prepare_upload(model, directory, HUB_PREFIX + name, with_code=with_code):
             typer.echo(f"{file.stat().st_size:>15,}  {file.name}")
         if dry_run:
             return
         url = upload(directory, name, private=private)
-    typer.echo(f"{url}\ntranslate with: nmt translate {PREFIX}{name}")
+    typer.echo(f"{url}\ntranslate with: nmt translate {HUB_PREFIX}{name}")

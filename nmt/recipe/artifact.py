@@ -20,8 +20,7 @@ from nmt.files import atomic_directory, file_sha256
 from nmt.formats import FIRST, PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
-from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
-from nmt.recipe.file_settings import remove_paths
+from nmt.recipe.file_settings import find_cell_files, relocate_cells, remove_paths
 from nmt.recipe.model_card import (
     LIBRARY,
     CardScores,
@@ -40,7 +39,7 @@ from nmt.recipe.model_memory import (
 from nmt.recipe.origin import check_origin
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
-from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.recipe.schema import Recipe, TranslationRecipe, find_stack_settings
 from nmt.recipe.sections import to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors

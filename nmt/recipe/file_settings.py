@@ -1,5 +1,5 @@
-"""Settings of a recipe that name files: paths made absolute, what is read from the files at once, and paths
-removed from a recipe that is passed on."""
+"""Settings of a recipe that name files: absolute paths, what is read from the files at once, and cell files,
+of which a run keeps a copy; recipes without the paths of this machine."""
 
 import os
 from dataclasses import replace
@@ -11,12 +11,12 @@ from nmt.data.pairs import COLUMN
 from nmt.data.sources import CorpusSettings
 from nmt.data.vectors import read_dimension
 from nmt.errors import DataError, UsageError
-from nmt.files import expand_home
-from nmt.hub import find_model, is_hub_name
-from nmt.recipe.schema import FILE_SETTINGS, Recipe
+from nmt.files import expand_home, is_hub_name, write_file
+from nmt.hub import find_model
+from nmt.recipe.schema import FILE_SETTINGS, Recipe, find_stack_settings
 from nmt.recipe.yaml import FilePosition, Problem, YamlNode
-from nmt.trust import trust_file
-from nmt.untrusted_files import RefusedFile, check_inside
+from nmt.trust import CODE_BYTES, trust_file
+from nmt.untrusted_files import RefusedFile, check_inside, read_bytes
 
 
 def resolve_files(tree: YamlNode, problems: list[Problem]) -> YamlNode:
@@ -164,3 +164,46 @@ def _last_part(value: Any) -> Any:
         if path.anchor or ".." in path.parts:
             return path.name or "."
     return value
+
+
+def find_cell_files(recipe: Recipe) -> list[Path]:
+    """Return the files of a recipe's user-defined cells, each once; UsageError if two have the same name."""
+    found: dict[str, Path] = {}
+    for cell in _cells(recipe):
+        file, colon, _ = cell.rpartition(":")
+        if colon and found.setdefault(Path(file).name, Path(file)) != Path(file):
+            raise UsageError(
+                f"{file} and {found[Path(file).name]} have the same name, and a run keeps both: rename one"
+            )
+    return list(found.values())
+
+
+def relocate_cells(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with its cell files in `folder`; with `Path()`, next to the recipe."""
+
+    def move(cell: str) -> str:
+        file, colon, name = cell.rpartition(":")
+        return f"{folder / Path(file).name}:{name}" if colon else cell
+
+    sides: dict[str, Any] = {}
+    for name, side in find_stack_settings(recipe).items():
+        cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
+        sides[name] = replace(side, cell=cell)
+    return replace(recipe, **sides)
+
+
+def copy_cell_files(recipe: Recipe, run: Path, *, resumes: bool) -> None:
+    """Copy the files into a run; UsageError if one differs from the file that the run started with."""
+    for file in find_cell_files(recipe):
+        kept, content = run / file.name, read_bytes(file, CODE_BYTES, inside=False)
+        if resumes and os.path.lexists(kept) and read_bytes(kept, CODE_BYTES) != content:
+            raise UsageError(
+                f"{file} differs from the file that {run} started with ({kept}): a new cell needs a new run; "
+                "choose another directory with --output"
+            )
+        if os.path.abspath(file) != os.path.abspath(kept):
+            write_file(kept, content)
+
+
+def _cells(recipe: Recipe) -> list[str]:
+    return [cell for side in find_stack_settings(recipe).values() for cell in side.cells]

@@ -13,9 +13,9 @@ from nmt.data.sources import PairSettings
 from nmt.errors import escape_controls
 from nmt.evaluation.metrics import Score
 from nmt.evaluation.tuning import Tuning
-from nmt.recipe.cell_files import find_cell_files, find_stack_settings
+from nmt.recipe.file_settings import find_cell_files
 from nmt.recipe.prepare_data import read_checksums
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, find_stack_settings
 
 LIBRARY = "recurrent-nmt"
 LICENCES = (

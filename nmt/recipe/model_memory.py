@@ -11,8 +11,7 @@ from torch.overrides import TorchFunctionMode
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.operating_system import list_free_memory
-from nmt.recipe.cell_files import find_stack_settings
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, find_stack_settings
 from nmt.training.checkpoint import CheckHeader
 from nmt.training.optimisers import count_moments
 from nmt.training.snapshot import check_shapes, collect_model_tensors

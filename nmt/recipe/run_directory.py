@@ -13,12 +13,17 @@ from nmt.operating_system import lock_descriptor
 from nmt.outputs import check_output_directory
 from nmt.recipe import reader
 from nmt.recipe.automatic import fix_automatic_settings
-from nmt.recipe.cell_files import copy_cell_files, relocate_cells
-from nmt.recipe.origin import find_changes_since_checkpoint
+from nmt.recipe.file_settings import copy_cell_files, relocate_cells
+from nmt.recipe.origin import (
+    check_changes,
+    check_named,
+    find_changes,
+    find_changes_since_checkpoint,
+    flatten_recipe,
+)
 from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import FILE_SETTINGS, Recipe
-from nmt.recipe.setting_changes import check_changes, check_named, find_changes, flatten_recipe
 from nmt.untrusted_files import check_links
 
 LOCK = ".lock"

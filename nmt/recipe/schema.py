@@ -24,6 +24,7 @@ from nmt.model.decoder import DecoderSettings, LanguageModelDecoderSettings
 from nmt.model.encoder import EncoderSettings
 from nmt.recipe.sections import STRICT
 from nmt.recurrence.engine import ENGINES, Engine
+from nmt.recurrence.layer import StackSettings
 from nmt.settings import Conflict, OneOf, Settings
 from nmt.training.settings import LanguageModelTrainingSettings, TranslationTrainingSettings
 
@@ -178,3 +179,8 @@ RecipeT = TypeVar("RecipeT", bound=Recipe)
 def select_task(recipe: Recipe, kind: type[RecipeT]) -> RecipeT | None:
     """Return a recipe as one of a task; None if it is of another task."""
     return recipe if isinstance(recipe, kind) else None
+
+
+def find_stack_settings(recipe: Recipe) -> dict[str, StackSettings]:
+    """Return the sections that describe stacks of cells, by name."""
+    return {name: side for name, side in vars(recipe).items() if isinstance(side, StackSettings)}

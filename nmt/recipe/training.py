@@ -15,7 +15,7 @@ from nmt.errors import DataError, UsageError, show_notes
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel, find_trained
 from nmt.recipe.automatic import fix_automatic_settings
-from nmt.recipe.cell_files import find_cell_files
+from nmt.recipe.file_settings import find_cell_files
 from nmt.recipe.model_memory import check_training_memory, outline_model
 from nmt.recipe.origin import describe_origin
 from nmt.recipe.prepare_data import has_checkpoint, load_own_vocabularies

@@ -11,8 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from annotated_types import Ge, Le
 
 from nmt.errors import DataError, UsageError
-from nmt.files import expand_home
-from nmt.hub import is_hub_name
+from nmt.files import expand_home, is_hub_name
 from nmt.recipe.sections import STRICT
 from nmt.recipe.settings_file import read_settings
 from nmt.serve.requests import ModelSource

@@ -6,11 +6,10 @@ from pathlib import Path
 from nmt.evaluation.tuning import BeamAndPenalty, Tuning, read_tuning
 from nmt.export.directory import CONFIG, ExportConfig, is_exported, load_export
 from nmt.recipe.artifact import ModelCard, find_trained, list_averaged
-from nmt.recipe.cell_files import find_stack_settings
 from nmt.recipe.model_card import find_languages
 from nmt.recipe.prepare_data import load_vocabularies
 from nmt.recipe.reader import CARD
-from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.schema import TranslationRecipe, find_stack_settings
 from nmt.untrusted_files import read_card, read_tensor_header
 
 Description = dict[str, str]

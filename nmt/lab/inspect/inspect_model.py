@@ -27,9 +27,8 @@ from nmt.model.encoder import NoEncoder
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_output_files
 from nmt.recipe.artifact import LoadedModel
-from nmt.recipe.cell_files import find_stack_settings
 from nmt.recipe.run_directory import find_inputs
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, find_stack_settings
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.recipe.training import find_task, load_model
 from nmt.training.distributed import SINGLE_PROCESS
