@@ -125,7 +125,7 @@ class WorkerPool:
     """Worker processes with the same models.
 
     One that dies, or does not advance for `patience` seconds, is replaced, and its requests are done again.
-    If no worker can be started any more, `pool_broken` is set.
+    If no worker can be started any more, `pool_broken` is set, even while all of them run.
     """
 
     def __init__(
@@ -145,7 +145,8 @@ class WorkerPool:
         self._has_tracer = False
         self.restarts = self.ended_positions = 0
         self.version = self.holders = 0  # of the service's models; requests that keep the pool alive
-        self.is_broken = False  # no worker can be started any more
+        self.must_be_replaced = False  # no worker can be started any more
+        self.is_broken = False  # and one was missing already
         self._processes = WorkerProcesses(sources, trust_code=trust_code)
         self._tasks = list[asyncio.Task[None]]()
 
@@ -160,7 +161,8 @@ class WorkerPool:
         # A trace takes longer than a position. Where processes share the models, one more costs little.
         self._has_tracer = START_METHOD == "fork" and any(one.model.explains for one in loaded)
         kinds = [False] * self._count + [True] * self._has_tracer
-        work = [*(self._keep_worker(is_tracer=kind) for kind in kinds), self._end_stalled_workers()]
+        keepers = [self._keep_worker(is_tracer=kind) for kind in kinds]
+        work = [*keepers, self._end_stalled_workers(), self._watch_template()]
         self._tasks = [asyncio.create_task(one) for one in work]
 
     async def close(self) -> None:
@@ -233,7 +235,7 @@ class WorkerPool:
                 worker = Worker(await self._processes.start_worker(), is_tracer=is_tracer)
             except (NmtError, OSError) as error:
                 log.error("no worker process can be started: %s", error or type(error).__name__)
-                self.is_broken = True
+                self.must_be_replaced = self.is_broken = True
                 self._pool_broken.set()
                 return
             self._starting.add(worker)
@@ -249,6 +251,13 @@ class WorkerPool:
             reason = f"did not advance for {self._patience:g} s" if worker.has_stalled else "ended"
             log.warning("the worker process %s %s; another one replaces it", pid, reason)
             await asyncio.sleep(min(LONGEST_PAUSE, 0.05 * 2**failures) if failures else 0)
+
+    async def _watch_template(self) -> None:
+        """Have the pool replaced when its template has ended, before a worker is missing."""
+        if await self._processes.wait_for_template_end():
+            log.warning("the process that holds the models ended; the models are loaded again")
+            self.must_be_replaced = True
+            self._pool_broken.set()
 
     async def _follow(self, worker: Worker) -> None:
         """Pass on the results of a worker until it dies."""

@@ -1,6 +1,7 @@
 """The processes of a pool of workers, and the channels to them."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,10 @@ from nmt.serve.requests import ModelSource, WorkerFailure
 from nmt.serve.worker import run_separate_worker, run_template
 from nmt.workers import start_spawned
 
+log = logging.getLogger("nmt.serve")
+
 LONGEST_WAIT = 5.0  # seconds for a process to end by itself
+LOAD_ATTEMPTS = 3  # processes that may be killed while they load the models
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,11 +29,26 @@ class WorkerProcesses:
     def __init__(self, sources: Sequence[ModelSource], *, trust_code: bool) -> None:
         self._settings = (sources, trust_code)
         self._processes = list[BaseProcess]()
-        self._control: tuple[socket.socket, asyncio.StreamWriter] | None = None  # of the template
+        self._template: tuple[socket.socket, Streams] | None = None  # the channel to it
         self._first: Streams | None = None  # of the worker that `load` started
 
     async def load(self) -> list[LoadedFiles]:
-        """Start a process that loads the models, and return its facts about them; raise its error."""
+        """Start a process that loads the models, and return its facts about them; raise its error.
+
+        One that is killed meanwhile is replaced, unless it is the last of `LOAD_ATTEMPTS`.
+        """
+        for attempt in range(1, LOAD_ATTEMPTS + 1):
+            answer = await self._load()
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is not None:
+                return answer
+            if attempt < LOAD_ATTEMPTS:
+                log.warning("the process that loads the models was killed; another one replaces it")
+        raise WorkerFailure("the processes that load the models were killed: is there memory enough?")
+
+    async def _load(self) -> list[LoadedFiles] | Exception | None:
+        """Return the answer of a new process that loads the models; None if it is killed."""
         ours, theirs = socket.socketpair()
         with theirs:
             run = run_template if START_METHOD == "fork" else run_separate_worker
@@ -38,25 +57,24 @@ class WorkerProcesses:
             start_spawned(process)
         self._processes = [*filter(BaseProcess.is_alive, self._processes), process]
         reader, writer = await open_stream(ours)
+        answer: list[LoadedFiles] | Exception | None = None
         try:
-            answer: list[LoadedFiles] | Exception = await read_message(reader)
-        except (EOFError, OSError):
-            answer = WorkerFailure("the process that loads the models was killed: is there memory enough?")
+            with suppress(EOFError, OSError):
+                answer = await read_message(reader)
         except asyncio.CancelledError:
             writer.close()
             raise
-        if isinstance(answer, Exception):
+        if not isinstance(answer, list):
             await close_stream(writer)
-            raise answer
-        if START_METHOD == "fork":
-            self._control = ours, writer
+        elif START_METHOD == "fork":
+            self._template = ours, (reader, writer)
         else:
             self._first = reader, writer
         return answer
 
     async def start_worker(self) -> Streams:
         """Start a worker; raise OSError if the template has ended, or an error of `load`."""
-        if self._control is None:
+        if self._template is None:
             if self._first is None:
                 await self.load()
             first, self._first = self._first, None
@@ -65,7 +83,7 @@ class WorkerProcesses:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                send_socket(self._control[0], theirs)
+                send_socket(self._template[0], theirs)
             except OSError:
                 ours.close()
                 raise
@@ -73,12 +91,20 @@ class WorkerProcesses:
 
     def kill_template(self) -> None:
         """Kill the template, if there is one: no worker can be started then."""
-        if self._control is not None:
+        if self._template is not None:
             self._processes[-1].kill()
+
+    async def wait_for_template_end(self) -> bool:
+        """Return True when the template has ended; False, at once, if there is none."""
+        if self._template is None:
+            return False
+        with suppress(OSError):
+            await self._template[1][0].read()
+        return True
 
     async def close(self) -> None:
         """End the template and wait for it, and for workers without one, whose channels are closed."""
-        for stream in (self._control, self._first):
+        for stream in (self._template and self._template[1], self._first):
             if stream is not None:
                 await close_stream(stream[1])
         for process in self._processes:

@@ -288,7 +288,7 @@ class Service:
             self._pool_broken.clear()
             for pool in [*self._retired]:
                 self._retire(pool)
-            if self._pool is None or not self._pool.is_broken:
+            if self._pool is None or not self._pool.must_be_replaced:
                 continue
             try:
                 await self._replace_pool(self._sources, trust_code=False)

@@ -49,7 +49,7 @@ class Processes:
         self.sources, self.trust_code = sources, trust_code
         self.received = list[tuple[int, Any]]()  # by worker
         self.tasks = list[asyncio.Task[None]]()
-        self.is_killed = self.is_closed = False
+        self.is_closed, self.killed = False, asyncio.Event()
         Processes.everything.append(self)
 
     async def load(self) -> list[LoadedFiles]:
@@ -60,7 +60,7 @@ class Processes:
         return [LoadedFiles(facts, Path("somewhere"), ())]
 
     async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if len(self.tasks) >= Processes.starts or self.is_killed:
+        if len(self.tasks) >= Processes.starts or self.killed.is_set():
             raise BrokenPipeError
         ours, theirs = socket.socketpair()
         self.tasks.append(asyncio.create_task(self._work(len(self.tasks), theirs)))
@@ -99,7 +99,10 @@ class Processes:
                 writer.write(encode_message(WorkerReport(number, received, 0, len(events), events)))
 
     def kill_template(self) -> None:
-        self.is_killed = True
+        self.killed.set()
+
+    async def wait_for_template_end(self) -> bool:
+        return await self.killed.wait()
 
     async def close(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -200,7 +203,7 @@ def test_a_worker_that_stalls_at_its_start_is_replaced_by_a_template_that_is_new
         Processes.silent = 1
         Processes.kill(0)
         assert (await service.translate(request("b"))).text == "b"
-        assert [one.is_killed for one in Processes.everything] == [True, False]
+        assert [one.killed.is_set() for one in Processes.everything] == [True, False]
         assert "that was starting did not advance for 0.2 s" in caplog.text
 
     serve(test, worker_seconds=0.2, seconds=20.0)
@@ -306,6 +309,26 @@ def test_if_no_worker_can_be_started_the_models_are_loaded_again(monkeypatch: py
             await tasks[1]
         assert Processes.loads == 2
         assert (await service.translate(request("after"))).text == "after"
+
+    serve(test)
+
+
+def test_a_template_that_ends_is_replaced_while_its_workers_finish(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(service: Service) -> None:
+        kept = asyncio.create_task(service.translate(request("wait")))
+        await received("wait")
+        first = Processes.everything[0]
+        first.kill_template()
+        while len(Processes.everything) < 2 or not service._retired:
+            await asyncio.sleep(0)
+        assert (await service.translate(request("a"))).text == "a"
+        assert (len(first.received), first.tasks[0].done(), service.statistics.restarts) == (1, False, 0)
+        first.tasks[0].cancel()  # its request moves to the new worker
+        while len(Processes.everything[1].received) < 2:
+            await asyncio.sleep(0)
+        kept.cancel()
+        await asyncio.wait(first.tasks)
+        assert "the process that holds the models ended; the models are loaded again" in caplog.text
 
     serve(test)
 

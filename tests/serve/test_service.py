@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,16 @@ from nmt.export.directory import load_export
 from nmt.operating_system import START_METHOD
 from nmt.serve import processes
 from nmt.serve.channel import Channel
-from nmt.serve.requests import LineRequest, ModelSource, TimeLimitExceeded, TranslationSettings
+from nmt.serve.requests import (
+    LineRequest,
+    ModelSource,
+    TimeLimitExceeded,
+    TranslationSettings,
+    WorkerFailure,
+)
 from nmt.serve.service import Service
 from nmt.serve.worker import _load
+from nmt.workers import start_spawned
 from tests.serve.test_batching import plain
 
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
@@ -89,7 +97,10 @@ def pids(service: Service) -> list[int]:
 
 
 def make_trouble(service: Service, draw: random.Random, models: list[Path]) -> str:
-    """Kill or stop a worker, or replace a file of a model; return what was done."""
+    """Kill or stop a worker or their template, or replace a file of a model; return what was done."""
+    if draw.random() < 0.1 and service._pool is not None:
+        service._pool._processes.kill_template()
+        return "template killed"
     if draw.random() < 0.7 and (alive := pids(service)):
         name = "SIGSTOP" if draw.random() < 0.01 else "SIGKILL"
         with suppress(ProcessLookupError):  # it was killed just now
@@ -171,7 +182,7 @@ def test_workers_that_are_not_forked_load_the_models_themselves(monkeypatch: pyt
     async def test(service: Service) -> None:
         found = await asyncio.gather(*map(service.translate, requests))
         assert service._pool is not None
-        assert service._pool._processes._control is None
+        assert service._pool._processes._template is None
         os.kill(pids(service)[0], signal.SIGKILL)
         again = await asyncio.gather(*map(service.translate, requests))
         assert [*map(plain, again)] == [*map(plain, found)]
@@ -190,15 +201,43 @@ def test_workers_and_their_template_can_be_killed(tmp_path: Path) -> None:
         os.kill(first, signal.SIGKILL)
         assert plain(await service.translate(request)) == plain(found)
         assert service.statistics.restarts == 1
-        if START_METHOD == "fork":
-            assert service._pool is not None
-            template = service._pool._processes._processes[0]
-            assert template.pid is not None
-            os.kill(template.pid, signal.SIGKILL)
-            os.kill(pids(service)[0], signal.SIGKILL)
+        for victims in (1, 2) if START_METHOD == "fork" else ():
+            pool = service._pool
+            assert pool is not None
+            for pid in [pool._processes._processes[0].pid, *pids(service)][:victims]:
+                assert pid is not None
+                os.kill(pid, signal.SIGKILL)
             assert plain(await service.translate(request)) == plain(found)
+            await until(lambda pool=pool: service._pool is not pool)  # type: ignore[misc]
 
     serve(test, ARTIFACTS / "onnx")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
+@pytest.mark.parametrize("kills", [1, processes.LOAD_ATTEMPTS])
+def test_a_process_that_is_killed_while_it_loads_the_models_is_replaced(
+    kills: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = list[int]()
+
+    def start(process: BaseProcess) -> None:
+        start_spawned(process)
+        assert process.pid is not None
+        started.append(process.pid)
+        if len(started) <= kills:
+            os.kill(process.pid, signal.SIGKILL)
+
+    async def test(service: Service) -> None:
+        assert (await service.translate(LineRequest("onnx", Line(1, LINES[0])))).text
+
+    monkeypatch.setattr(processes, "start_spawned", start)
+    if kills < processes.LOAD_ATTEMPTS:
+        serve(test, ARTIFACTS / "onnx")
+    else:
+        with pytest.raises(WorkerFailure, match="were killed: is there memory enough"):
+            serve(test, ARTIFACTS / "onnx")
+    assert len(started) == min(kills + 1, processes.LOAD_ATTEMPTS)
+    assert "was killed; another one replaces it" in caplog.text
 
 
 @pytest.mark.skipif(START_METHOD != "fork", reason="there is no template")
