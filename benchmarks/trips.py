@@ -13,6 +13,7 @@ line → translation    `translator.translate([line])`, with the model loaded
 command → translation `nmt translate`, from the command line to its end
 
 Commit baa48f4 (version 0.1) has 60, 104, 37 and 69; reading the line from a file enters two more than the 37.
+What the files of today are for: docs/decisions/0026-layout-and-names.md.
 """
 
 import argparse
