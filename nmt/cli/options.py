@@ -1,5 +1,6 @@
 """Arguments and options that several verbs share."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,6 +74,17 @@ def _check_plot(file: Path | None) -> Path | None:
 Plot = Annotated[
     Path | None, FileOption(help="Also draw a plot: .svg, .png or .pdf.", callback=_check_plot), WRITTEN_FILE
 ]
+
+
+def parse_numbers(option: str, text: str, expected: str, is_valid: Callable[[float], bool]) -> list[float]:
+    """Return the numbers of an option, separated by commas; UsageError if one is not valid."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(map(is_valid, numbers)):
+        raise UsageError(f"{option}: expected {expected} (got '{text}')")
+    return numbers
 
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":

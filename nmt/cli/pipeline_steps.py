@@ -1,4 +1,4 @@
-"""The files that the commands of a pipeline read and write, found with the options of their verbs."""
+"""The files that the commands of a pipeline read and write, from the options of their verbs."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import CountOption, Json, Plot, TrustCode
+from nmt.cli.options import CountOption, Json, Plot, TrustCode, parse_numbers
 from nmt.cli.paths import CHECKED_LATER, READ
 from nmt.cli.progress import spinner
 from nmt.cli.recipes import list_files
@@ -167,12 +167,9 @@ def memory(
 
 
 def _read_gaps(text: str, hidden: int) -> tuple[int, ...]:
-    try:
-        gaps = tuple(dict.fromkeys(int(gap) for gap in text.split(",")))
-    except ValueError:
-        gaps = ()
-    if not gaps or min(gaps) < 1:
-        raise UsageError(f"--gaps: expected positive integers such as 5,20,100, got {text!r}")
+    expected = "positive integers, such as 5,20,100"
+    numbers = parse_numbers("--gaps", text, expected, lambda gap: gap >= 1 and gap.is_integer())
+    gaps = tuple(dict.fromkeys(map(int, numbers)))
     most = min(LONGEST, LARGEST // hidden)
     if max(gaps) > most:
         raise UsageError(f"--gaps: with {hidden:,} units the memory allows gaps up to {most:,}")

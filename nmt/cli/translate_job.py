@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from nmt.api import loading
+from nmt.cli.options import parse_numbers
 from nmt.cli.translate_options import TranslateOptions
 from nmt.data.pipes import PipeLines, open_pipe
 from nmt.data.text import COMPRESSIONS, count_lines, iterate_lines, open_file, read_lines_leniently
@@ -84,11 +85,7 @@ def _configure_job(options: TranslateOptions, job: Job) -> Job:
 def _parse_weights(options: TranslateOptions, models: int) -> list[float] | None:
     if options.weights is None:
         return None
-    try:
-        return [float(weight) for weight in options.weights.split(",")]
-    except ValueError:
-        message = f"--weights {options.weights}: expected {models} numbers with commas, such as 2,1"
-        raise UsageError(message) from None
+    return parse_numbers("--weights", options.weights, f"{models} numbers, such as 2,1", lambda _: True)
 
 
 def _choose_search(options: TranslateOptions, recipe: Options, *, attention: bool) -> Options:

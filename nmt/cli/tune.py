@@ -1,16 +1,15 @@
 """`nmt tune`: choose the search of a translator, and calibrate the quality of its lines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.options import CountOption, Json, Model, NumberOption, Plot, Threads, TrustCode
+from nmt.cli.options import CountOption, Json, Model, NumberOption, Plot, Threads, TrustCode, parse_numbers
 from nmt.cli.progress import spinner
 from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
-from nmt.errors import UsageError
 from nmt.evaluation.metrics import METRICS, find_metric
 from nmt.lab.figure import Curve, draw_curves
 
@@ -84,26 +83,15 @@ def read_grid(beams: str | None, length_penalties: str | None) -> dict[str, Any]
 
     grid: dict[str, Any] = {}
     if beams is not None:
-        expected = f"whole numbers from 1 to {WIDEST:,}, separated by commas, such as 1,3,5"
+        expected = f"whole numbers from 1 to {WIDEST:,}, such as 1,3,5"
         sizes = parse_numbers("--beams", beams, expected, lambda size: size in range(1, WIDEST + 1))
         grid["beams"] = list(map(int, sizes))
     if length_penalties is not None:
-        expected = f"numbers from 0 to {STRONGEST:g}, separated by commas, such as 0,0.5,1"
+        expected = f"numbers from 0 to {STRONGEST:g}, such as 0,0.5,1"
         grid["penalties"] = parse_numbers(
             "--length-penalties", length_penalties, expected, lambda alpha: 0 <= alpha <= STRONGEST
         )
     return grid
-
-
-def parse_numbers(option: str, text: str, expected: str, is_valid: Callable[[float], bool]) -> list[float]:
-    """Return the numbers of an option, separated by commas; UsageError if one is not valid."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or not all(map(is_valid, numbers)):
-        raise UsageError(f"{option} {text}: expected {expected}")
-    return numbers
 
 
 def format_result(result: "TuningResult") -> str:

@@ -46,9 +46,9 @@ def test_a_custom_cell_is_measured(tmp_path: Path) -> None:
     [
         ("--cells", "rnn,ltsm", "--cells: unknown name 'ltsm': did you mean 'lstm'?"),
         ("--tasks", "addin", "--tasks: unknown name 'addin': did you mean 'adding'?"),
-        ("--gaps", "5,x", "--gaps: expected positive integers such as 5,20,100, got '5,x'"),
-        ("--gaps", "0", "--gaps: expected positive integers such as 5,20,100, got '0'"),
-        ("--gaps", "", "--gaps: expected positive integers such as 5,20,100, got ''"),
+        ("--gaps", "5,x", "--gaps: expected positive integers, such as 5,20,100 (got '5,x')"),
+        ("--gaps", "0", "--gaps: expected positive integers, such as 5,20,100 (got '0')"),
+        ("--gaps", "", "--gaps: expected positive integers, such as 5,20,100 (got '')"),
         ("--gaps", "1,100000000000", "--gaps: with 4 units the memory allows gaps up to 10,000"),
         ("--gaps", "9" * 30, "--gaps: with 4 units the memory allows gaps up to 10,000"),
         ("--tasks", "", "--tasks: unknown name ''"),

@@ -149,7 +149,7 @@ def test_a_run_that_cannot_be_examined_is_reported(finished: Finished, tmp_path:
     assert nmt("doctor", tmp_path).exit_code == 2
     result = nmt("doctor", finished.run, "seed=2")
     assert result.exit_code == 2
-    assert "omit the others" in result.stderr
+    assert "remove the other arguments" in result.stderr
     run = tmp_path / "run"
     shutil.copytree(finished.run, run, symlinks=True)
     written = (run / "recipe.yaml").read_text("utf-8")

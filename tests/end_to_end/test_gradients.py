@@ -54,4 +54,4 @@ def test_anything_but_a_recipe_or_run_is_refused(words: tuple[str, ...], said: s
 
 def test_a_run_takes_no_settings(finished: Finished) -> None:
     result = nmt(*GRADIENTS, finished.run, "seed=2")
-    assert (result.exit_code, "omit the others" in result.stderr) == (2, True)
+    assert (result.exit_code, "remove the other arguments" in result.stderr) == (2, True)

@@ -242,18 +242,18 @@ def test_a_choice_that_the_checksums_do_not_list_is_not_used(run: Path, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--beams", "0"], "--beams 0: expected whole numbers"),
+        (["--beams", "0"], "--beams: expected whole numbers"),
         (
             ["--beams", "2.5"],
-            "--beams 2.5: expected whole numbers from 1 to 10,000, separated by commas, such as 1,3,5",
+            "--beams: expected whole numbers from 1 to 10,000, such as 1,3,5 (got '2.5')",
         ),
-        (["--beams", "2,20000"], "--beams 2,20000"),
+        (["--beams", "2,20000"], "(got '2,20000')"),
         (
             ["--length-penalties", "-1"],
-            "--length-penalties -1: expected numbers from 0 to 10, separated by commas, such as 0,0.5,1",
+            "--length-penalties: expected numbers from 0 to 10, such as 0,0.5,1 (got '-1')",
         ),
-        (["--length-penalties", "0,11"], "--length-penalties 0,11"),
-        (["--length-penalties", "much"], "--length-penalties much"),
+        (["--length-penalties", "0,11"], "(got '0,11')"),
+        (["--length-penalties", "much"], "(got 'much')"),
         (["--metric", "loss"], "no metric 'loss'"),
     ],
 )

@@ -12,7 +12,7 @@ from torch import nn
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CorpusPart
-from nmt.data.vocabulary import UNK, load_vocabulary
+from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import SubwordSettings
 from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
@@ -177,6 +177,15 @@ def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
         )
 
 
+class UnknownOccurrences(NamedTuple):
+    """The tokens of some lines that a vocabulary does not have."""
+
+    tokens: int
+    share: float  # of all tokens
+    line: int  # the first line with one, from 1
+    words: list[str]  # of that line
+
+
 def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Find tokens that are not in the vocabularies of the run in `folder`."""
     parts = {
@@ -189,28 +198,35 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         file = vocabulary_file(folder, side)
         assert file is not None
         vocabulary = load_vocabulary(file)
-        unknown = {UNK, *vocabulary.byte_tokens()}
-        what, replacement = ("characters", "their bytes") if len(unknown) > 1 else ("tokens", "<unk>")
-        counts, largest, words = [], 0.0, list[str]()
-        for part, pairs in parts.items():
-            lines = [pair[index] for pair in pairs]
-            encoded = vocabulary.encode_all(lines)
-            count = sum(token in unknown for row in encoded for token in row)
-            if count:
-                share = count / sum(map(len, encoded))
-                first = next(i for i, row in enumerate(encoded) if unknown.intersection(row))
-                counts.append(f"data.{part} {count:,} ({format_percent(share)}; first: line {first + 1:,})")
-                if share > largest:
-                    largest, split = share, lines[first].split()
-                    words = [word for word in split if unknown.intersection(vocabulary.encode(word))]
-        if counts:
-            yield Finding(
-                level_for_share(largest, 0.01, 0.3),
-                f"{what} that are not in the {side} vocabulary: the model sees {replacement} instead",
-                ", ".join(counts),
-                excerpt(*words[:5]),
-                advise_on_unknown(recipe.subwords),
-            )
+        found = {part: find_unknown(vocabulary, [pair[index] for pair in of]) for part, of in parts.items()}
+        reported = {part: unknown for part, unknown in found.items() if unknown is not None}
+        if not reported:
+            continue
+        worst = max(reported.values(), key=lambda unknown: unknown.share)
+        has_bytes = bool(vocabulary.byte_tokens())
+        what, replacement = ("characters", "their bytes") if has_bytes else ("tokens", "<unk>")
+        yield Finding(
+            level_for_share(worst.share, 0.01, 0.3),
+            f"{what} that are not in the {side} vocabulary: the model sees {replacement} instead",
+            ", ".join(
+                f"data.{part} {one.tokens:,} ({format_percent(one.share)}; first: line {one.line:,})"
+                for part, one in reported.items()
+            ),
+            excerpt(*worst.words[:5]),
+            advise_on_unknown(recipe.subwords),
+        )
+
+
+def find_unknown(vocabulary: Vocabulary, lines: list[str]) -> UnknownOccurrences | None:
+    """Find the tokens of lines that are unknown or bytes; None if there are none."""
+    unknown = {UNK, *vocabulary.byte_tokens()}
+    encoded = vocabulary.encode_all(lines)
+    count = sum(token in unknown for row in encoded for token in row)
+    if not count:
+        return None
+    first = next(i for i, row in enumerate(encoded) if unknown.intersection(row))
+    words = [word for word in lines[first].split() if unknown.intersection(vocabulary.encode(word))]
+    return UnknownOccurrences(count, count / sum(map(len, encoded)), first + 1, words)
 
 
 def advise_on_unknown(subwords: SubwordSettings) -> str:

@@ -94,6 +94,8 @@ Buckets = Mapping[str, Mapping[Bucket, MeanAndDeviation]]  # scores by system an
 
 
 class _ReportBuilder:
+    """The blocks of a report, from the trials of a study."""
+
     def __init__(self, directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> None:
         self.directory, self.summary, self.trials = directory, summary, trials
         self.groups = group_trials(trials)
