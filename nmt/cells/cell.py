@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from nmt.errors import UsageError
 
+RECURRENT_GAIN = 0.1
+"""The initial gain of a normalised recurrent product: decision 0048 has what others give."""
+
 
 class Gates(Protocol):
     """`x` in a step: `x.r` is `W_r x + b_r` at one position, [B, H], for each gate r."""
@@ -43,7 +46,7 @@ class Cell(nn.Module):
     Parameters: W [G*H, E] and b [G*H], one block of H rows per gate in the order of `gates`, and U [R*H, H]
     in that of `recurrent`; a cell without a recurrent product has no U. With `layer_norm` both products are
     normalised gate by gate (Ba, Kiros & Hinton, 2016): x.g = LN(W_g x) + b_g and U.g(v) = LN(U_g v), each
-    with its gain.
+    with its gain, which is 1 and `RECURRENT_GAIN` in a new cell.
     """
 
     gates: ClassVar[tuple[str, ...]]
@@ -80,7 +83,9 @@ class Cell(nn.Module):
         for name in self.vectors:
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
         self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
-        self.gain_U = nn.Parameter(torch.ones(recurrent_rows)) if layer_norm and self.recurrent else None
+        self.gain_U = None
+        if layer_norm and self.recurrent:
+            self.gain_U = nn.Parameter(torch.full((recurrent_rows,), RECURRENT_GAIN))
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     @property

@@ -36,6 +36,18 @@ def test_a_cell_without_recurrent_products_has_no_matrix_for_them() -> None:
     }
 
 
+def test_a_normalised_state_has_little_influence_at_first() -> None:
+    """The gain of U h: what is random in a new cell should not be as large as its input."""
+    torch.manual_seed(0)
+    cell = CELLS["gru"](3, 64, layer_norm=True)
+    x, h = torch.randn(2, 8, 64)
+    products = (
+        cell.normalise(h @ cell.U.T, cell.gain_U).std(),
+        cell.normalise(x[:, :3] @ cell.W.T, cell.gain_W).std(),
+    )
+    assert products[0] < products[1] / 5
+
+
 def test_a_product_that_does_not_read_the_input_has_its_bias_by_name() -> None:
     cell = CELLS["rhn"](3, 2, gate_bias={"t3": -5.0})
     assert [cell.find_recurrent_bias(gate).tolist() for gate in ("h3", "t2", "t3")] == [
