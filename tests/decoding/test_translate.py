@@ -7,6 +7,7 @@ from itertools import count, islice
 
 import pytest
 
+from benchmarks.trips import trace
 from nmt.decoding.beam import search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
@@ -61,6 +62,15 @@ def test_every_line_gives_one_line_in_order() -> None:
     assert [translation.number for translation in found] == list(range(1, len(NASTY) + 1))
     assert all(len((translation.text + "\n").splitlines()) == 1 for translation in found)
     assert found[0].text == found[9].text != ""
+
+
+def test_a_plain_line_does_not_enter_what_it_does_not_use() -> None:
+    """The modules of constraints, glossaries and copy symbols: to be read only by who uses them."""
+    one = job()
+    entered = {file for file, _ in trace(lambda: translated(["a dog runs. It ends."], one))}
+    assert "decoding/translation.py" in entered
+    unused = ("decoding/phrases.py", "decoding/glossary.py", "decoding/constraints.py", "data/protection/")
+    assert [file for file in entered if file.startswith((*unused, "decoding/copying/"))] == []
 
 
 def test_blank_lines_stay_blank_and_do_not_meet_the_model() -> None:
