@@ -1,4 +1,4 @@
-"""Training from Python, and what a run directory holds."""
+"""Training from Python, and access to run directories."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`nmt inspect`: examine the inside of a trained model."""
+"""`nmt inspect`: examine trained models."""
 
 import math
 from collections.abc import Iterator

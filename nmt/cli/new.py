@@ -38,7 +38,7 @@ def new(
 ) -> None:
     """Create a training directory from sentence pairs.
 
-    Looks at the pairs, removes bad ones, splits them into training, validation
+    Checks the pairs, removes bad ones, splits them into training, validation
     and test pairs without leakage, chooses a recipe by their number and
     languages, and measures how long training takes on this machine. DIR is
     complete or absent; `nmt run DIR` trains and tests.
@@ -60,7 +60,7 @@ def new(
 
 
 def _format_summary(facts: "ProjectFacts", directory: Path) -> list[str]:
-    """Describe the new directory in a few lines; warnings go to stderr."""
+    """Describe the new directory in a few lines, and print warnings to stderr."""
     from nmt.lab.project.report import describe_time, list_findings
 
     findings = [finding for _, finding in list_findings(facts) if finding.level != "note"]

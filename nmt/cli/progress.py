@@ -1,4 +1,4 @@
-"""Progress of long work: a line that is updated on a terminal, elsewhere a line for every minute."""
+"""Progress of long work: a line that is updated on a terminal, elsewhere a line every minute."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ def _open_stderr() -> Console:
 
 @contextmanager
 def _call_regularly(report: Callable[[], object]) -> Iterator[None]:
-    """Call a function at every interval while a block runs, however long a part of its work takes."""
+    """Call a function in a thread at every INTERVAL while a block runs."""
     ended = threading.Event()
 
     def repeat() -> None:
@@ -64,7 +64,7 @@ def spinner(text: str, console: Console | None = None) -> Iterator[Callable[[str
 
 
 class LineProgress:
-    """The number of lines done, their rate, and the remaining time, which is that of the rest at this rate.
+    """The number of finished lines, their rate, and the remaining time at this rate.
 
     `total` is None if it is not known; `before` lines were done by an earlier process.
     """

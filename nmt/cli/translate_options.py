@@ -161,7 +161,7 @@ class TranslateOptions(NamedTuple):
         return [self.output, self.alignments] if self.alignments else [self.output]
 
     def identity(self) -> dict[str, Any]:
-        """Options besides models and search that determine the output, as JSON values."""
+        """Return the options besides models and search that determine the output, as JSON values."""
         names = ("n_best", "json", "details", "mbr", "weights", "average", "shard")
         return {
             **{f"--{name.replace('_', '-')}": getattr(self, name) for name in names},

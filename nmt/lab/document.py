@@ -127,7 +127,7 @@ def to_markdown(blocks: Sequence[Block]) -> str:
 
 
 def to_html(blocks: Sequence[Block], title: str) -> str:
-    """Write the document as one self-contained HTML page, light and dark."""
+    """Write the document as one self-contained HTML page, for light and dark themes."""
     body = "\n".join(block.html for block in blocks)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'

@@ -78,7 +78,7 @@ def draw_agreement(generator: torch.Generator, gap: int, batch: int) -> TaskBatc
 
 
 def draw_brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
-    """Find the bracket that is still open; inside it others are opened and closed at once."""
+    """Find the bracket that is still open; inside it others are opened and closed immediately."""
     kind = _draw(generator, BRACKETS, 1, batch)
     letter = 2 * BRACKETS
     inner = _draw(generator, BRACKETS, gap // 2, batch)

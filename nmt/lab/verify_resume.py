@@ -56,7 +56,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
 
 
 def shorten_recipe(recipe: Recipe, kill_at: int) -> Recipe:
-    """Stop the recipe after twice as many updates, with a checkpoint before the kill and unchanged rates."""
+    """Return a recipe of `2 * kill_at` updates, with a checkpoint before the kill and unchanged rates."""
     training: Any = recipe.training
     rate = training.learning_rate
     if rate.span is None and training.stop_after.unit != "m":

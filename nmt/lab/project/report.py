@@ -1,4 +1,4 @@
-"""The texts of a project directory: the report on its pairs, and the instructions."""
+"""The documents of a project directory: the report on its pairs, and the instructions."""
 
 import shlex
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from nmt.lab.project.facts import ProjectFacts
 from nmt.operating_system import count_cores
 
 RULE = (
-    "Test and validation were drawn first. Pairs that share a sentence, compared without case, digits and "
-    "punctuation, form a group, also by way of other pairs; one pair of a group is drawn, and the others "
-    "leave the training part. So does every pair whose source or target is a near copy of a held-out "
-    "sentence: whose sets of character n-grams (2 characters in Chinese, Japanese, Korean and the like, else "
-    "4) have a Jaccard similarity of at least {similarity:g} with it."
+    "Test and validation pairs were drawn first. Pairs that share a sentence, directly or through other "
+    "pairs, form a group; sentences are compared without case, digits and punctuation. Of a drawn group one "
+    "pair is held out, and the others are removed. So is every training pair whose source or target is a "
+    "near copy of a held-out sentence: their sets of character n-grams (2 characters in Chinese, Japanese, "
+    "Korean and similar scripts, otherwise 4) have a Jaccard similarity of at least {similarity:g}."
 )
 
 
@@ -45,7 +45,7 @@ def describe_time(facts: ProjectFacts) -> str:
 
 
 def list_findings(facts: ProjectFacts) -> Iterator[tuple[str, Finding]]:
-    """Yield every finding with the files that it is about."""
+    """Yield every finding with its subject: a corpus, the languages, or training."""
     for corpus, findings in facts.findings:
         yield from ((str(corpus), finding) for finding in findings)
     yield from (("languages", finding) for finding in facts.language_findings)
@@ -59,7 +59,7 @@ def _build_report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     yield heading("Files")
     yield paragraph(f"Languages: {src} to {tgt} {facts.inputs.origin}.")
     yield preformatted("\n".join(escape_controls(str(corpus)) for corpus in facts.inputs.corpora))
-    yield heading("What was found")
+    yield heading("Findings")
     findings = list(list_findings(facts))
     for where, finding in findings:
         lines = [f"{finding.level}: {finding.what}", finding.where or where]
@@ -67,7 +67,7 @@ def _build_report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
         yield preformatted("\n".join(escape_controls(line, keep="\n") for line in lines if line))
     if not findings:
         yield paragraph("No problems.")
-    yield heading("What was removed")
+    yield heading("Removed pairs")
     yield from _build_counts(facts.cleaning)
     yield heading("Split")
     parts = [[part, f"{pairs:,}"] for part, pairs in facts.split.parts.items()]
@@ -75,16 +75,16 @@ def _build_report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     yield paragraph(RULE.format(similarity=facts.settings.split.similarity))
     yield paragraph(
         f"{facts.split.groups:,} groups, the largest of {facts.split.largest_group:,} pairs. The seed is "
-        f"{facts.settings.split.seed}: the same pairs are split in the same way again, and if pairs are "
-        "added, most of the sentences drawn here are drawn again."
+        f"{facts.settings.split.seed}: the same pairs are always split in the same way, and if pairs are "
+        "added, most of the held-out sentences stay the same."
     )
     yield from _build_counts(facts.split.training)
     if facts.split.examples:
-        yield paragraph("Some near copies, with what they are near copies of:")
+        yield paragraph("Examples of near copies, with the held-out sentences:")
         pairs = [[escape_controls(text) for text in pair] for pair in facts.split.examples]
         yield table(["training sentence", "held-out sentence, without case and punctuation"], pairs, names=2)
     yield heading("Training")
-    yield paragraph(f"The comments in recipe.yaml give the reasons of its settings. {describe_time(facts)}.")
+    yield paragraph(f"Comments in recipe.yaml explain its settings. {describe_time(facts)}.")
 
 
 def _build_counts(report: FilterReport) -> Iterator[Block]:
@@ -102,13 +102,13 @@ def _build_instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]
         f"nmt translate {name}/run -i in.{src} -o out.{tgt}": "",
         f"nmt doctor {name}/run": "what to improve",
         f"nmt tune {name}/run --write": "choose beam and length penalty, calibrate --quality",
-        f"nmt serve {name}/run": "translate on a page, and for other programs",
-        f"nmt average {name}/run -o {name}-model": "a directory to pass on",
+        f"nmt serve {name}/run": "translate on a web page and for other programs",
+        f"nmt average {name}/run -o {name}-model": "a model directory to share",
     }
     yield heading(f"{directory.name}: a translator from {src} to {tgt}", 1)
     yield paragraph(
-        "report.md tells what was found in the pairs and removed, recipe.yaml why each setting was chosen, "
-        "split.json how the pairs were split. From the directory in which nmt new was run:"
+        "report.md lists the problems of the pairs and what was removed, recipe.yaml explains each setting, "
+        "and split.json records the split. From the directory in which nmt new was run:"
     )
     yield preformatted(
         "\n".join(

@@ -47,7 +47,7 @@ class MemberFiles(NamedTuple):
     name: str
 
     def file(self, suffix: str) -> Path:
-        """NAME.yaml, NAME.log, NAME.json."""
+        """Return the path NAME.SUFFIX: the recipe (yaml), the output (log) or the status (json)."""
         return self.folder / f"{self.name}.{suffix}"
 
     @property
