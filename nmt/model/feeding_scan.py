@@ -158,7 +158,9 @@ class FeedingScan(FusedScan):
         by_sentence = [t.permute(1, 2, 0) for t in (self.d_scores, self.attended)]  # [B, S, T]
         d_keys = by_sentence[0] @ self.operand[..., :H].transpose(0, 1)
         d_values = by_sentence[1] @ self.d_operand[..., H:].transpose(0, 1)
-        return self.d_features[0], d_keys, d_values, dx, cell
+        d_feed = self.d_features[0].clone()
+        del self.d_operand, self.d_scores, self.d_features
+        return d_feed, d_keys, d_values, dx, cell
 
     def backward_steps(
         self, dhs: Tensor, dx: Tensor, gradients: Buffers, du: list[Tensor]

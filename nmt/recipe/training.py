@@ -29,7 +29,6 @@ from nmt.recipe.tasks.translation import TranslationTask
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
 from nmt.training.final_average import compare_average
-from nmt.training.freezing import freeze_parameters
 from nmt.training.hardware import (
     Precision,
     keep_freed_memory,
@@ -40,7 +39,8 @@ from nmt.training.hardware import (
 from nmt.training.logging import Logger, MetricsLog, build_logger
 from nmt.training.loop import Trainer, TrainingResult
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.optimisers import SCHEDULES, Schedule, build_optimiser
+from nmt.training.optimisers import build_optimiser, freeze_parameters
+from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.snapshot import transfer_tensors
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner

@@ -163,9 +163,11 @@ class WeightGradient:
         self.rows = 0
 
     def take(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return the gradients of weight and bias, and clear them."""
+        """Return the gradients of weight and bias; clear them, and the prepared weights."""
         if self.operands:
             self.flush()
+        for name in ("matrix", "transposed"):
+            self.__dict__.pop(name, None)
         sums, self.dW, self.db = (self.dW, self.db), None, None
         return sums
 

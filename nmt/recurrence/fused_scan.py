@@ -70,6 +70,7 @@ class FusedScan:
             buffer[-1 if self.reverse else 0] = first
         self.make_buffers(x, states, vectors)
         self.forward_loop(x)
+        self.matrices = []  # the graph keeps the scan until the end of the backward pass
         hs = self.buffers[TensorKey(TensorKind.NEXT, "h")][
             :
         ]  # not the saved tensor, which would keep its own graph

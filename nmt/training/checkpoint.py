@@ -235,7 +235,6 @@ class CheckpointSaver:
     def __init__(self, checkpoints: Path, keep: int, sync: Callable[[], None]) -> None:
         """Take a function `sync` that flushes the logs to disk: a checkpoint must not be newer."""
         self.checkpoints, self.keep, self.sync = checkpoints, keep, sync
-        self.copies: tuple[Tensors, Tensors] = ({}, {})  # reused by every save: allocating costs time
         self.thread: Thread | None = None
         self.error: Exception | None = None
 
@@ -263,8 +262,8 @@ class CheckpointSaver:
         The checkpoints of the updates `best` and `good` (to which a roll-back would return) are not deleted.
         """
         self.wait()
-        self.copies = _copy_tensors(model, self.copies[0]), _copy_tensors(trainer, self.copies[1])
-        arguments = checkpoint_name(update), metadata, best, good
+        copies = _copy_tensors(model), _copy_tensors(trainer)
+        arguments = checkpoint_name(update), copies, metadata, best, good
         self.thread = Thread(target=self._write, args=arguments, name="saving")
         self.thread.start()
 
@@ -291,23 +290,23 @@ class CheckpointSaver:
         link(self.checkpoints, "best", name)
         return name
 
-    def _write(self, name: str, metadata: Metadata, best: int | None, good: int | None) -> None:
+    def _write(
+        self,
+        name: str,
+        copies: tuple[Tensors, Tensors],
+        metadata: Metadata,
+        best: int | None,
+        good: int | None,
+    ) -> None:
         try:
             self.sync()
-            write(self.checkpoints / name, *self.copies, metadata)
+            write(self.checkpoints / name, *copies, metadata)
             protected = [self.set_links(name, best), None if good is None else checkpoint_name(good)]
             prune(self.checkpoints, self.keep, *protected)
         except Exception as error:
             self.error = error
 
 
-def _copy_tensors(tensors: Tensors, buffers: Tensors) -> Tensors:
-    """Copy tensors to the CPU, into `buffers` if shape and type match."""
-    copies = {}
-    for name, tensor in tensors.items():
-        buffer = buffers.get(name)
-        if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
-            copies[name] = tensor.detach().to("cpu", copy=True).contiguous()
-        else:
-            copies[name] = buffer.copy_(tensor.detach())
-    return copies
+def _copy_tensors(tensors: Tensors) -> Tensors:
+    """Copy tensors to the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}

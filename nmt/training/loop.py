@@ -17,8 +17,8 @@ from nmt.training.ema import EvaluationWeights
 from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
-from nmt.training.optimisers import Schedule
 from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState, read_process_count
+from nmt.training.schedules import Schedule
 from nmt.training.settings import TrainingSettings
 from nmt.training.teacher_forcing import AlwaysForcing
 from nmt.training.update import BadUpdate, Learner, UpdateResult
@@ -135,6 +135,7 @@ class Trainer:
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
         limit = self.settings.guards.limit(run.guarded)
         result = self.learner.update(group, rate=rate, ratio=ratio, carried=self.state.carried, limit=limit)
+        self.learner.optimiser.zero_grad()  # validation and checkpoints use the memory
         seconds = self.processes.maximum(time.perf_counter() - started)
         run.update += 1
         if result.bad_update is None:

@@ -17,7 +17,7 @@ from nmt.training import snapshot
 from nmt.training.checkpoint import METADATA, Checkpoint, Metadata, Tensors
 from nmt.training.ema import EvaluationWeights
 from nmt.training.loss import LossTotals
-from nmt.training.optimisers import Schedule
+from nmt.training.schedules import Schedule
 from nmt.training.update import Learner
 from nmt.untrusted_files import RefusedFile, check_values
 

@@ -25,7 +25,8 @@ from nmt.training.hardware import HardwareSettings
 from nmt.training.objectives.likelihood import AttentionLossSettings, LikelihoodSettings
 from nmt.training.objectives.noise import SwitchOutSettings
 from nmt.training.objectives.risk import RiskSettings
-from nmt.training.optimisers import LearningRateSettings, OptimiserSettings
+from nmt.training.optimisers import OptimiserSettings
+from nmt.training.schedules import LearningRateSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
 from nmt.training.update import UpdateSettings
 

@@ -17,15 +17,8 @@ from nmt.recipe.reader import read_recipe
 from nmt.recipe.sections import read_field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.settings import Count, OneOf, Probability
-from nmt.training.optimisers import (
-    OPTIMISERS,
-    SCHEDULES,
-    LearningRateSettings,
-    OptimiserSettings,
-    ParameterGroups,
-    Schedule,
-    build_optimiser,
-)
+from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, ParameterGroups, build_optimiser
+from nmt.training.schedules import SCHEDULES, LearningRateSettings, Schedule
 from tests.end_to_end.toy import nmt
 
 

@@ -17,13 +17,8 @@ from nmt.training.guards import Guards
 from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings
-from nmt.training.optimisers import (
-    SCHEDULES,
-    LearningRateSettings,
-    OptimiserSettings,
-    Schedule,
-    build_optimiser,
-)
+from nmt.training.optimisers import OptimiserSettings, build_optimiser
+from nmt.training.schedules import SCHEDULES, LearningRateSettings, Schedule
 from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner, UpdateSettings

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.training.optimisers import SCHEDULES
 from nmt.training.run_state import BestScore, TrainingPosition
+from nmt.training.schedules import SCHEDULES
 from nmt.training.teacher_forcing import FORCINGS
 from tests.training.runs import Duration, make_forcing, make_schedule
 

@@ -105,15 +105,28 @@ class Kernel:
                 leaves = {key: values[key].detach().requires_grad_(key in varying) for key in inputs}
                 outputs = dict(zip(self.outputs, run(*leaves.values()), strict=True))
                 outputs = {key: value for key, value in outputs.items() if value.requires_grad}
-                gradients = torch.autograd.grad(
-                    list(outputs.values()),
-                    [leaves[key] for key in varying],
-                    [values[key.gradient] for key in outputs],
-                    allow_unused=True,
-                )
+                given = [values[key.gradient] for key in outputs]
+                total = _WithGradients.apply(given, *outputs.values())  # type: ignore[no-untyped-call]
+                gradients = torch.autograd.grad(total, [leaves[key] for key in varying], allow_unused=True)
             return {key.gradient: d for key, d in zip(varying, gradients, strict=True)}
 
         return trace_kernel(pull_back, {**inputs, **{key.gradient: zeros for key in self.outputs}})
+
+
+class _WithGradients(torch.autograd.Function):
+    """A scalar whose backward pass gives its operands these gradients.
+
+    Passed to `torch.autograd.grad` instead, they would make it import torch's compiler, which takes a second.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gradients: Sequence[Tensor], *values: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return values[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor) -> tuple[Any, ...]:
+        return None, *ctx.gradients
 
 
 def trace_kernel(
