@@ -106,6 +106,10 @@ def _check_options(options: TranslateOptions) -> None:
             options.shortlist and (required or options.glossary),
             "--shortlist may exclude the tokens that --prefix, --must and --glossary require: remove it",
         ),
+        (
+            options.suggestion_margin is not None and not (options.glossary or options.json),
+            "--suggestion-margin is for the suggested terms of a glossary: add --glossary, or --json",
+        ),
         (many_threads, "each of the --workers has one thread: remove --threads"),
     )
     for conflict, message in conflicts:

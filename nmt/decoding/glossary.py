@@ -193,13 +193,13 @@ def _apply_suggestions(
 ) -> SearchSteps[tuple[Request, dict[Term, str]]]:
     """Require each suggested term that lowers the score by no more than the margin.
 
-    Returns the request and why other terms are not applied; one that is written anyway changes nothing.
+    Returns the request and why other terms are not applied. One that is written anyway changes nothing,
+    unless another term that is required then drives it out.
     """
-    reasons = dict[Term, str]()
+    reasons, undecided = dict[Term, str](), [*terms]
     [best, *_] = yield from search_part(request, forbidden, job)
-    for term in terms:
-        if _is_written(term, job.target.decode(best.ids)):
-            continue
+    while missing := [term for term in undecided if not _is_written(term, job.target.decode(best.ids))]:
+        undecided.remove(term := missing[0])
         extended = _require(request, [term.target], job.target)
         [other, *_] = yield from search_part(extended, forbidden, job)
         cost, margin = best.score - other.score, job.options.suggestion_margin
@@ -209,7 +209,8 @@ def _apply_suggestions(
             reasons[term] = f"it is suggested, and lowers the score by {cost:.2f}, more than {margin:g}"
         else:
             request, best = extended, other
-    return request, reasons
+    text = job.target.decode(best.ids)
+    return request, {term: reason for term, reason in reasons.items() if not _is_written(term, text)}
 
 
 def _is_written(term: Term, text: str) -> bool:

@@ -170,6 +170,17 @@ def test_a_suggested_term_that_is_written_anyway_changes_nothing() -> None:
         assert (found.candidates, found.notes) == (free.candidates, [])
 
 
+def test_a_suggested_term_that_is_written_until_another_one_is_required_is_tried_too() -> None:
+    line = Line(1, "the old dog sees a house")
+    [free] = translate_window([line], suggest()._replace(glossary=None))
+    word = next(word for word in free.text.split() if word.isalpha())
+    [alone] = translate_window([line], suggest(1000.0, house="Zoltán"))
+    assert [is_whole(text, alone.text) for text in (word, "Zoltán")] == [False, True]
+    [both] = translate_window([line], suggest(1000.0, dog=word, house="Zoltán"))
+    assert [is_whole(text, both.text) for text in (word, "Zoltán")] == [True, True]
+    assert both.notes == []
+
+
 def test_required_and_suggested_terms_are_mixed() -> None:
     terms = {"dog": "Zoltán", "house": ("tree", "suggested"), "old": ("red", "suggested")}
     line = Line(1, "the old dog sees a house")
@@ -198,9 +209,12 @@ def test_suggestions_depend_on_no_other_line_and_cost_other_lines_nothing() -> N
 
 
 def test_suggestions_in_json_lines_and_in_an_nbest_list() -> None:
-    record = {"text": "the old dog sees a house", "glossary": {"dog": ["Zoltán", "suggested"], "x": "y"}}
+    record = {
+        "text": "the old dog sees a house",
+        "glossary": {"dog": ["Zoltán", "suggested"], "x": "y", "z": ["y"]},
+    }
     line = read_json_line(1, json.dumps(record), None, "text")
-    assert line.constraints.glossary == (("dog", "Zoltán", "suggested"), ("x", "y"))
+    assert line.constraints.glossary == (("dog", "Zoltán", "suggested"), ("x", "y"), ("z", "y"))
     job = suggest(1000.0, dog="Peter")
     job = job._replace(n_best=3, options=replace(job.options, n_best=3))
     answer = json.loads(write_json_line(translate_window([line], job)[0], n_best=True))

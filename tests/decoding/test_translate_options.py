@@ -136,6 +136,7 @@ def test_a_model_with_itself_is_an_ensemble() -> None:
         (("--ensemble", "model", "--weights", "1"), "1 weights for 2 models"),
         (("--weights", "1"), "--weights needs an ensemble"),
         (("--samples", 3), "--mbr"),
+        (("--suggestion-margin", 2), "add --glossary, or --json"),
         (("--json", "--must", "f"), "constraints are the fields"),
         (("--workers", 2, "--threads", 2), "one thread"),
         (("--sample", "--temperature", 0), "temperature"),

@@ -74,7 +74,10 @@ class FakeServer:
         return {"translations": [{"text": self._translation(text, body)} for text in body["text"]]}
 
     def _translation(self, text: str, body: dict[str, Any]) -> str:
-        words = [body.get("glossary", {}).get(word, word.upper()) for word in text.split()]
+        terms = {
+            term: one if isinstance(one, str) else one[0] for term, one in body.get("glossary", {}).items()
+        }
+        words = [terms.get(word, word.upper()) for word in text.split()]
         words[1:2] = ["OTHER"] * (body["model"] == "gru") or words[1:2]
         prefix = body.get("prefix", "").split()
         return " ".join([*prefix, *(f"{word.lower()}" for word in words[len(prefix) :])] if prefix else words)

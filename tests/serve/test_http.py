@@ -82,12 +82,18 @@ def test_the_quality_of_lines_is_given_by_models_that_estimate_it(server: Runnin
 
 
 def test_settings_and_constraints_reach_the_search(server: RunningServer) -> None:
-    glossary = {"a": "b", "c": ["d", "suggested"]}
+    glossary = {"a": "b", "c": ["d", "suggested"], "e": ["f"]}
     constraints = {"prefix": "x", "must": ["y"], "must_not": ["z"], "glossary": glossary}
     server.ask("/v1/translate", {"text": "a", "beam": 3, "split": "never", "attention": True, **constraints})
     [request] = server.service.requests
     assert request.settings == (3, 1, False, True, "never", False)
-    assert request.line.constraints == ("x", ("y",), ("z",), None, (("a", "b"), ("c", "d", "suggested")))
+    assert request.line.constraints == (
+        "x",
+        ("y",),
+        ("z",),
+        None,
+        (("a", "b"), ("c", "d", "suggested"), ("e", "f")),
+    )
 
 
 def test_a_text_is_streamed_sentence_by_sentence(server: RunningServer) -> None:

@@ -264,9 +264,19 @@ def test_terms_of_the_glossary_are_sent(tab: Any, server: FakeServer) -> None:
     tab.clock.fast_forward(PAUSE)
     wait_for(tab, "EIN gentleman")
     assert server.bodies("v1/translate")[-1]["glossary"] == {"mann": "gentleman"}
+    tab.keyboard.press("Tab")
+    with tab.expect_response("**/v1/translate"):
+        tab.keyboard.press("Space")
+        tab.clock.fast_forward(PAUSE)
+    assert server.bodies("v1/translate")[-1]["glossary"] == {"mann": ["gentleman", "suggested"]}
     tab.reload()
     assert tab.input_value("#terms input") == "mann"
     tab.click("#glossary summary")
+    assert tab.is_checked("label >> text=Suggested")
+    tab.uncheck("label >> text=Suggested")
+    write(tab, LINE)
+    wait_for(tab, "EIN gentleman")
+    assert server.bodies("v1/translate")[-1]["glossary"] == {"mann": "gentleman"}
     tab.click(".term button")
     write(tab, LINE)
     wait_for(tab, "EIN MANN")

@@ -24,6 +24,7 @@ STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_
 MOST_WEIGHTS = 2_000_000
 """Attention weights of an answer, estimated from the characters of its lines; 15 bytes each."""
 Phrase = Annotated[str, MinLen(1)]
+TermFields = Phrase | tuple[Phrase] | tuple[Phrase, Literal["suggested"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class TranslateRequest:
     """Phrases that each translation contains; for texts of one line."""
     must_not: Annotated[list[Phrase], FirstMistake()] = field(default_factory=list)
     """Phrases that no translation contains."""
-    glossary: dict[Phrase, Phrase | tuple[Phrase, Literal["suggested"]]] = field(default_factory=dict)
+    glossary: dict[Phrase, TermFields] = field(default_factory=dict)
     """Source terms and their translations; with `suggested`, they may be left out (see the guide)."""
     stream: bool = False
     """Answer with one JSON object a line (NDJSON), sentence by sentence, as they are translated."""

@@ -5,6 +5,8 @@ import { say } from "../figures/language.js";
 import { stored, store } from "./storage.js";
 import { find } from "./texts.js";
 
+const SUGGESTED = "suggested"; // the third text of a row, if it has one
+
 export class Glossary {
   constructor(changed) {
     this.changed = changed;
@@ -16,7 +18,8 @@ export class Glossary {
 
   /* The terms as a request has them; undefined if there are none. */
   terms() {
-    return this.complete.length ? Object.fromEntries(this.complete.map(row => row.map(text => text.trim()))) : undefined;
+    const target = (text, kind) => kind ? [text.trim(), SUGGESTED] : text.trim();
+    return this.complete.length ? Object.fromEntries(this.complete.map(([term, text, kind]) => [term.trim(), target(text, kind)])) : undefined;
   }
 
   show() {
@@ -33,9 +36,13 @@ export class Glossary {
       input.addEventListener("input", () => { row[side] = input.value; this.keep(); });
       return input;
     });
+    const suggested = make("input", { type: "checkbox" });
+    suggested.checked = Boolean(row[2]);
+    suggested.addEventListener("change", () => { row.splice(2, 1, ...suggested.checked ? [SUGGESTED] : []); this.keep(); });
     const remove = make("button", { class: "quiet", "aria-label": say("Remove the term") }, "×");
     remove.addEventListener("click", () => { this.rows.splice(at, 1); this.show(); this.keep(); find("add-term").focus(); });
-    return make("div", { class: "term" }, inputs[0], make("span", { "aria-hidden": true }, "→"), inputs[1], remove);
+    return make("div", { class: "term" }, inputs[0], make("span", { "aria-hidden": true }, "→"), inputs[1],
+      make("label", {}, suggested, " ", say("Suggested")), remove);
   }
 
   keep() {

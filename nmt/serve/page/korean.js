@@ -22,10 +22,12 @@ export const TEXTS = {
   "Copy": "복사",
   "Copied": "복사했습니다",
   "Glossary": "용어집",
-  "Where a term occurs in the text, the translation contains what you give here.": "글에 용어가 나오면 여기에 적은 번역을 씁니다.",
+  "Where a term occurs in the text, the translation contains what you give here. A suggested one is used only where the model agrees.":
+    "글에 용어가 나오면 여기에 적은 번역을 씁니다. 제안은 모델이 동의하는 곳에만 씁니다.",
   "Add a term": "용어 추가",
   "Term": "용어",
   "Its translation": "번역",
+  "Suggested": "제안",
   "Remove the term": "용어 삭제",
   "History": "기록",
   "Kept in this browser only; the server never sees it.": "이 브라우저에만 저장되며 서버로 보내지 않습니다.",
