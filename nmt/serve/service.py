@@ -61,7 +61,7 @@ class Service:
         trust_code: bool = False,
     ) -> None:
         self._sources, self._workers, self._trust_code = check_sources(models), workers, trust_code
-        self._queue, self._seconds, self._poll, self._patience = queue, seconds, poll, worker_seconds
+        self.queue, self._seconds, self._poll, self._patience = queue, seconds, poll, worker_seconds
         self._pool: WorkerPool | None = None  # the present one
         self._versions = count(1)  # of the models: pools, one after another
         self._retired = set[WorkerPool]()  # which finish their requests
@@ -232,8 +232,8 @@ class Service:
             raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(pool.models)}")
         is_trace = isinstance(request, TraceRequest)  # traces have as much room of their own: each takes long
         kinds = (isinstance(one.request, TraceRequest) for one in self._pending.values())
-        if len(self._pending) >= self._queue and [*kinds].count(is_trace) >= self._queue:
-            raise QueueFull(f"{self._queue:,} lines are waiting already: send the request later")
+        if len(self._pending) >= self.queue and [*kinds].count(is_trace) >= self.queue:
+            raise QueueFull(f"{self.queue:,} lines are waiting already: send the request later")
         pending = PendingRequest(next(self._tickets), request, is_streamed=is_streamed)
         self._pending[pending.ticket] = pending
         self._is_idle.clear()

@@ -17,6 +17,7 @@ from nmt.serve.configuration import ApiKeys, Configuration, LimitSettings, Serve
 from nmt.serve.http.gateway import Gateway
 from nmt.serve.http.server import bind, build_server
 from nmt.serve.requests import LineRequest, ServedModel, Statistics, TranslatedPart, UnknownModel
+from nmt.serve.service import Service
 
 HUGE = "huge"
 """The text of a line whose translation is larger than what the system keeps for a client."""
@@ -43,6 +44,7 @@ class StandInService:
     )
     error: NmtError | None = None
     version: int = 1  # of the models
+    queue: int = 1000
     requests: list[LineRequest] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -112,7 +114,7 @@ class RunningServer:
 
     port: int
     gateway: Gateway
-    service: StandInService
+    service: Any  # a `StandInService` or a `Service`
     loop: asyncio.AbstractEventLoop
     connections: Any = ()
 
@@ -149,7 +151,8 @@ class RunningServer:
 
     def release(self) -> None:
         """Let the lines that wait be translated."""
-        self.loop.call_soon_threadsafe(self.service.held.set)
+        if isinstance(self.service, StandInService):
+            self.loop.call_soon_threadsafe(self.service.held.set)
 
 
 @contextmanager
@@ -163,6 +166,8 @@ def run_server(
 
     async def main() -> None:
         stand_in = service or StandInService()
+        if isinstance(stand_in, Service):
+            await stand_in.start()
         gateway = Gateway(stand_in, Configuration(settings, keys))
         server = build_server(gateway)
         listener = bind("127.0.0.1", 0)
@@ -174,6 +179,8 @@ def run_server(
             await asyncio.sleep(0)
         started.set()
         await serving
+        if isinstance(stand_in, Service):
+            await stand_in.drain()
 
     def run() -> None:
         try:

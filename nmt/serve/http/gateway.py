@@ -17,7 +17,7 @@ from nmt.errors import NmtError, suggestion
 from nmt.serve.configuration import Configuration, LimitSettings
 from nmt.serve.http.metrics import RequestMetrics
 from nmt.serve.http.problems import RequestProblem, describe_service_error
-from nmt.serve.requests import LineRequest, ServedModel, TranslatedPart, TranslationSettings
+from nmt.serve.requests import LineRequest, QueueFull, ServedModel, TranslatedPart, TranslationSettings
 from nmt.serve.service import Service
 
 LINES_AT_ONCE = 64  # of one request, so that it leaves room in the queue for others
@@ -137,7 +137,8 @@ class Gateway:
                 for request in requests
                 for line in request.line_requests()[0]
             )
-            found = iter(await self._within_limit(map_concurrently(self.service.translate, lines)))
+            limit = min(LINES_AT_ONCE, self.service.queue)
+            found = iter(await self._within_limit(map_concurrently(self.service.translate, lines, limit)))
         texts = list[TranslatedText]()
         for request in requests:
             ends = split_lines(request.text)[1]
@@ -146,19 +147,20 @@ class Gateway:
         return texts
 
     async def stream(
-        self, request: TextRequest, version: int
+        self, request: TextRequest, version: int, *, is_first: bool = True
     ) -> AsyncGenerator[tuple[int, str, TranslatedPart] | TranslatedText, None]:
         """Yield the parts of a text, each with its line and the line end before it, then the translation.
 
-        `version` is that of the models (`Service.hold_models`).
+        `version` is that of the models (`Service.hold_models`). If the queue is full, only the first line of
+        the first text of an answer is refused; later ones wait for room.
         """
         lines, ends = request.line_requests()
         translations = list[Translation]()
         deadline = time.monotonic() + self.limits.seconds
         for index, line in enumerate(lines):
             end = ends[index - 1] if index else ""
-            limited = line._replace(seconds=max(0.0, deadline - time.monotonic()), version=version)
-            async with aclosing(self.service.stream(limited)) as parts:
+            held, waits = line._replace(version=version), index > 0 or not is_first
+            async with aclosing(self._stream_line(held, deadline, waits=waits)) as parts:
                 async for part in parts:
                     if isinstance(part, TranslatedPart):
                         yield index, end, part
@@ -168,6 +170,22 @@ class Gateway:
             if end:  # of a blank line
                 yield index, end, TranslatedPart(0, 1, "", Span(0, 0), Span(0, 0))
         yield TranslatedText(join_lines([one.text for one in translations], ends), translations)
+
+    async def _stream_line(
+        self, line: LineRequest, deadline: float, *, waits: bool
+    ) -> AsyncGenerator[TranslatedPart | Translation, None]:
+        """Yield the parts of a line, and its translation; if it `waits`, when there is room in the queue."""
+        while True:
+            limited = line._replace(seconds=max(0.0, deadline - time.monotonic()))
+            try:
+                async with aclosing(self.service.stream(limited)) as parts:
+                    async for part in parts:
+                        yield part
+                return
+            except QueueFull as full:
+                if not waits or time.monotonic() + full.retry_after >= deadline:
+                    raise
+                await asyncio.sleep(full.retry_after)
 
     async def _within_limit(self, work: Awaitable[ResultT]) -> ResultT:
         try:
@@ -181,7 +199,7 @@ class Gateway:
 
 
 async def map_concurrently(
-    function: Callable[[Any], Awaitable[ResultT]], items: Iterable[Any], limit: int = LINES_AT_ONCE
+    function: Callable[[Any], Awaitable[ResultT]], items: Iterable[Any], limit: int
 ) -> list[ResultT]:
     """Return the result for each item, with at most `limit` calls at a time; an error cancels the others."""
     results = dict[int, ResultT]()

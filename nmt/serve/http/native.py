@@ -258,7 +258,7 @@ async def _stream(
     try:
         with gateway.service.hold_models() as version:
             for index, one in enumerate(requests):
-                async with aclosing(gateway.stream(one, version)) as results:
+                async with aclosing(gateway.stream(one, version, is_first=index == 0)) as results:
                     async for found in results:
                         yield format_json({"index": index, **_describe_event(found, asked)}) + b"\n"
         yield format_json({"done": True, **head}) + b"\n"
