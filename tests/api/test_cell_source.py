@@ -1,4 +1,4 @@
-"""Cell classes of notebooks: written to a file with what they use, and refused if that is not possible."""
+"""Cell classes of notebooks are written to a file with what they use, or refused."""
 
 import linecache
 from itertools import count

@@ -1,4 +1,4 @@
-"""`nmt corpus` as it is typed."""
+"""The command line of `nmt corpus`."""
 
 import hashlib
 import threading

@@ -1,4 +1,4 @@
-"""Names and texts of strangers in what the command prints: escaped, wherever they come from."""
+"""Untrusted names and texts in the output of commands are escaped, wherever they come from."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How a sentence seen from inside is written as text."""
+"""The text format of `nmt inspect sentence`."""
 
 from pathlib import Path
 

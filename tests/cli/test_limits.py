@@ -1,4 +1,4 @@
-"""What is refused before any work begins."""
+"""Requests that are refused before any work begins."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`nmt pipeline` and `nmt select` as they are typed."""
+"""The command lines of `nmt pipeline` and `nmt select`."""
 
 import sys
 from pathlib import Path

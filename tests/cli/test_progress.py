@@ -1,4 +1,4 @@
-"""Progress off a terminal: a line for every minute, whose remaining time agrees with its rate."""
+"""Progress without a terminal: a line every minute, whose remaining time agrees with its rate."""
 
 import re
 from io import StringIO

@@ -1,4 +1,4 @@
-"""What a command loads before its first line: each of these libraries takes half a second or more."""
+"""Libraries that are imported before the first output: each of these takes half a second or more."""
 
 import subprocess
 import sys

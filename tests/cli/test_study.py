@@ -1,4 +1,4 @@
-"""`nmt study memory` as it is typed."""
+"""The command line of `nmt study memory`."""
 
 import json
 from pathlib import Path

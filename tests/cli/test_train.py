@@ -1,4 +1,4 @@
-"""`nmt train` and `nmt run` as they are typed."""
+"""The command lines of `nmt train` and `nmt run`."""
 
 import json
 from pathlib import Path

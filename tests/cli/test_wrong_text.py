@@ -1,4 +1,4 @@
-"""Every verb that reads text: with another encoding, with other line ends, and with what is no text."""
+"""Every verb that reads text refuses other encodings, other line ends and files that are not text."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Several command lines in one process."""
+"""Command lines that run in one process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Scores by sentence length and word frequency, against counts by hand."""
+"""Scores by sentence length and word frequency, compared with manual counts."""
 
 from nmt.evaluation.buckets import (
     Bucket,

@@ -1,4 +1,4 @@
-"""The features of a line, and the probability that is computed from them."""
+"""The features of a line, and the probability computed from them."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`nmt score` as it is typed."""
+"""The command line of `nmt score`."""
 
 import json
 import re

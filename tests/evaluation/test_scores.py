@@ -1,4 +1,4 @@
-"""Scores are sacreBLEU's own, with its signatures."""
+"""Scores equal those of sacreBLEU, with its signatures."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The best of several translations by its reference."""
+"""Selection of the best translation by a reference."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An exported translator gives the numbers of the one it was made from, by any cell and any attention."""
+"""An exported translator computes the numbers of the original, with every cell and attention."""
 
 from collections.abc import Callable
 from itertools import product

@@ -1,4 +1,4 @@
-"""Pages in a real browser, which must fetch nothing, complain of nothing and fit the screen."""
+"""Pages in a real browser: nothing is fetched, no error is logged, and everything fits the screen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

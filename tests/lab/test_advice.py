@@ -1,4 +1,4 @@
-"""The doctor does not advise what a recipe does already."""
+"""The doctor gives no advice that a recipe already follows."""
 
 from pathlib import Path
 from typing import Any

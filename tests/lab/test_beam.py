@@ -1,4 +1,4 @@
-"""The beam of a sentence as a tree."""
+"""The tree of a beam search."""
 
 from itertools import groupby
 

@@ -1,4 +1,4 @@
-"""What is found in a corpus before anything is learnt from it."""
+"""Checks of a corpus before training."""
 
 import random
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What goes wrong in the course of a run, in curves made by hand."""
+"""Checks of learning curves, on synthetic curves."""
 
 import math
 from collections.abc import Sequence

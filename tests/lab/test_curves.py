@@ -1,4 +1,4 @@
-"""A run's curves, from its metrics."""
+"""Learning curves of a run, from its metrics."""
 
 import json
 import math

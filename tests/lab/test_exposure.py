@@ -1,4 +1,4 @@
-"""The gap between reading the truth and reading one's own words, by target position."""
+"""Exposure bias by target position: the loss on references and on the model's own output."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Lines on panels as a picture."""
+"""Curves and heat maps as picture files."""
 
 import builtins
 import logging

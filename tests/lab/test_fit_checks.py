@@ -1,4 +1,4 @@
-"""What an experienced colleague sees in a run: curves and counts made by hand, each spoiled in one way."""
+"""Checks of how a run fits its data: synthetic curves and counts, each with one problem."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Gradients through time, against autograd by hand and cells whose gradients are known."""
+"""Gradients through time, compared with autograd and with cells whose gradients are known."""
 
 import math
 from collections.abc import Iterator

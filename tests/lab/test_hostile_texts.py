@@ -1,4 +1,4 @@
-"""Texts of strangers on pages, in reports and in pictures: shown, never taken for markup."""
+"""Untrusted texts on pages, in reports and in pictures are shown and never interpreted as markup."""
 
 import re
 import xml.etree.ElementTree as xml

@@ -1,4 +1,4 @@
-"""Synthetic tasks: that they are what they say, and who can do them."""
+"""Synthetic memory tasks: their batches, and the accuracies of cells."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The classic failures of a translator, in outputs made by hand."""
+"""Checks of translations for common failures, on synthetic outputs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page of a sentence: whole, small, and with the numbers that were given to it."""
+"""The page of a sentence: complete, small, and with the numbers of its trace."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The page of a sentence in a real browser, moved in by its keys."""
+"""The page of a sentence in a real browser, operated by its keys."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Pipeline files: the commands that they expand to, and messages about those that are wrong."""
+"""Pipeline files: the commands that they expand to, and messages about mistakes."""
 
 from pathlib import Path
 

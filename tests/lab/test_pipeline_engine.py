@@ -1,4 +1,4 @@
-"""Steps that run when something has changed, resume, fail alone and run side by side."""
+"""Steps run when something has changed, resume, fail alone and run in parallel."""
 
 import json
 import threading

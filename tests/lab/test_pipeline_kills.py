@@ -1,4 +1,4 @@
-"""A pipeline that is killed again and again ends like an undisturbed one; commands here are of the shell."""
+"""A pipeline that is killed many times ends like an uninterrupted one; its commands are of the shell."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""A sentence seen from inside: what is told is what the search and the model have computed."""
+"""The trace of a sentence has the values that search and model computed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small runs spoiled on purpose, and their diagnoses: `python -m tests.lab.test_spoiled_runs DIR`."""
+"""Small runs with deliberate mistakes, and their diagnoses: `python -m tests.lab.test_spoiled_runs DIR`."""
 
 import random
 import sys

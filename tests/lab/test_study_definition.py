@@ -1,4 +1,4 @@
-"""Study files: what they make, and what is said of those that are wrong."""
+"""Study files: their members, and messages about mistakes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the runs of a study say together, by hand-made runs."""
+"""The report of a study, from synthetic runs."""
 
 import math
 import re

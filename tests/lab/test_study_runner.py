@@ -1,4 +1,4 @@
-"""Members in processes of their own: one that fails or is killed spares the rest, what is done stays done."""
+"""Members run in separate processes: a failed or killed one affects no other, and finished ones are kept."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""`nmt tune`: what it measures, what it chooses, and where the choice is kept."""
+"""`nmt tune`: measurements, the choice, and the file that records it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The archives of npm: only those that are pinned, from a directory or from the registry."""
+"""The archives of npm: only the pinned ones, from a directory or from the registry."""
 
 import gzip
 import hashlib

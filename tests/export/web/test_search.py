@@ -1,4 +1,4 @@
-"""The page's beam search finds what Python's finds, in the same order, with the same scores."""
+"""The page's beam search finds the hypotheses of Python's, in the same order, with the same scores."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The page divides, normalises and protects text as Python does, for any script and any nonsense."""
+"""The page divides, normalises and protects text as Python does, for all scripts and random text."""
 
 import random
 import re
