@@ -32,7 +32,7 @@ def name_cell(kind: type[Cell]) -> str:
     if kind in CELLS.values():
         return cell_name(kind)
     if kind.__qualname__ != kind.__name__:
-        raise _cannot_save(kind, "it is defined in a function or a class")
+        raise _build_error(kind, "it is defined in a function or a class")
     file = kind.step.__code__.co_filename
     if kind.__module__ != "__main__" and Path(file).is_file():
         return f"{Path(file).resolve()}:{kind.__name__}"
@@ -44,7 +44,7 @@ def name_cell(kind: type[Cell]) -> str:
     return f"{path}:{kind.__name__}"
 
 
-def _cannot_save(kind: type[Cell], reason: str) -> UsageError:
+def _build_error(kind: type[Cell], reason: str) -> UsageError:
     file = f"{kind.__name__.lower()}.py"
     return UsageError(
         f"the cell {kind.__name__} cannot be saved with a run: {reason}\n"
@@ -70,7 +70,7 @@ def _add_definition(
     sources = ("".join(linecache.getlines(file)) for file in files)
     nodes = [(source, node) for source in sources for node in _find_definitions(source, value.__name__)]
     if not nodes:
-        raise _cannot_save(kind, f"the source of {value.__name__} is not known")
+        raise _build_error(kind, f"the source of {value.__name__} is not known")
     source, node = nodes[-1]
     definitions[value.__name__] = ""  # it may use itself
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -123,7 +123,7 @@ def _add_name(
     elif isinstance(value, CONSTANTS):
         definitions[name] = f"{name} = {value!r}"
     else:
-        raise _cannot_save(kind, f"it uses {name}, which is no import, constant, function or cell")
+        raise _build_error(kind, f"it uses {name}, which is no import, constant, function or cell")
 
 
 def _find_module(value: Any, name: str) -> str | None:

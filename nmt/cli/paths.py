@@ -31,7 +31,7 @@ def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(verb)
     def checked(**values: Any) -> Any:
-        roles = path_roles(verb)
+        roles = find_path_roles(verb)
         for name in (name for name in roles if roles[name] in (READ, READ_OR_STDIN)):
             values[name] = _find_models(values.get(name))
         inputs = [path for name in roles for path in _list_inputs(roles[name], values.get(name))]
@@ -46,7 +46,7 @@ def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def path_roles(verb: Callable[..., Any]) -> Mapping[str, PathRole]:
+def find_path_roles(verb: Callable[..., Any]) -> Mapping[str, PathRole]:
     """Return the roles of the parameters of a verb that have one."""
     parameters = inspect.signature(verb, eval_str=True).parameters
     return {

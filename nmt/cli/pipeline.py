@@ -111,10 +111,10 @@ def _write_report(
     report = reports.build_report(plan.title, plan.directory, steps, results)
     reports.write_report(report, plan.directory, command)
     for name, systems in report.scores:
-        header, rows = reports.score_rows(systems)
+        header, rows = reports.format_score_rows(systems)
         header = [name, *(cell if cell == "p" else f" {cell}" for cell in header[1:])]
         typer.echo(format_table(rows, header) + f"\n{reports.explain_test(systems)}\n")
         typer.echo("\n".join(reports.list_signatures(systems)) + "\n")
-    header, rows = reports.step_rows(report)
+    header, rows = reports.format_step_rows(report)
     typer.echo(format_table(rows, header, align="llr", widths=(20, 10)))
     typer.echo(f"\n{plan.directory / REPORTS[0]}")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from nmt.cli.paths import PathRole, path_roles
+from nmt.cli.paths import PathRole, find_path_roles
 from nmt.data.pairs import find_file, list_pair_files
 from nmt.data.sources import list_files
 from nmt.errors import NmtError, suggestion
@@ -79,7 +79,7 @@ class _Command:
         values, verb = _parse(self.words)
         if trust_code and "trust_code" in values:
             self.words.append("--trust-code")
-        self.values, self.roles = values, path_roles(verb)
+        self.values, self.roles = values, find_path_roles(verb)
         self.outputs = [*self._find_outputs(), *([self.stdout] if self.stdout else [])]
         for output in self.outputs:
             if os.path.isabs(output) or output != os.path.normpath(output) or output.startswith(("..", ".")):

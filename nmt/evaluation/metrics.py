@@ -287,7 +287,7 @@ def _check_lengths(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence
         raise DataError("nothing to score: the reference is empty")
 
 
-def sentence_score(metric: str, tokenize: str = "13a") -> Callable[[str, str], float]:
+def build_sentence_scorer(metric: str, tokenize: str = "13a") -> Callable[[str, str], float]:
     """Return a function of a hypothesis and a reference, one line each, to its score in percent.
 
     `tokenize` is BLEU's tokenizer.
@@ -298,6 +298,6 @@ def sentence_score(metric: str, tokenize: str = "13a") -> Callable[[str, str], f
 
 
 def sentence_utility(metric: str, tokenize: str = "13a") -> Callable[[str, str], float]:
-    """Return `sentence_score`, or 100 minus it if lower is better, so that higher is better."""
-    score = sentence_score(metric, tokenize)
+    """Return a sentence scorer, or 100 minus its score if lower is better, so that higher is better."""
+    score = build_sentence_scorer(metric, tokenize)
     return score if find_metric(metric).higher_is_better else lambda hyp, ref: 100.0 - score(hyp, ref)

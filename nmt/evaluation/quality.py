@@ -15,7 +15,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Beam, LengthPenalty
 from nmt.decoding.translation import Candidate, Translation
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import sentence_score
+from nmt.evaluation.metrics import build_sentence_scorer
 from nmt.settings import CountOrZero, Number, OneOf, Share
 
 Percent = Annotated[float, Ge(0.0), Le(100.0)]
@@ -24,7 +24,7 @@ Correlation = Annotated[float, Ge(-1.0), Le(1.0)]
 
 @cache
 def _load_chrf() -> Callable[[str, str], float]:
-    return sentence_score("chrf")
+    return build_sentence_scorer("chrf")
 
 
 def measure_agreement(best: str, others: list[str]) -> float:

@@ -65,13 +65,13 @@ def load_export(path: Path, *, threads: int = 1, int8: bool = False) -> Job:
     checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted({*checksums} - {PROSE}):
         check_sha256(find_member(path, name, path / CHECKSUMS), checksums[name])
-    missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
+    missing = {CONFIG, *config.vocabularies, *map(name_graph_file, GRAPHS)} - set(checksums)
     if missing:
         raise RefusedFile(path / CHECKSUMS, f"no checksum of {', '.join(sorted(missing))}")
     source, target = (load_vocabulary(path / name) for name in config.vocabularies)
     if (len(source), len(target)) != config.pieces:
         raise RefusedFile(path / CONFIG, f"{config.pieces} tokens do not match the vocabularies")
-    graphs = {name: path / graph_file(name) for name in GRAPHS}
+    graphs = {name: path / name_graph_file(name) for name in GRAPHS}
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     model.check(config.memory, config.state)
     lengths = read_lengths(path) if LENGTHS in checksums else None
@@ -96,6 +96,6 @@ def fingerprint(path: Path) -> str:
     return file_sha256(path / CHECKSUMS)
 
 
-def graph_file(name: str) -> str:
+def name_graph_file(name: str) -> str:
     """Return the file name of a graph."""
     return f"{name}.onnx"

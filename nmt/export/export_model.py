@@ -20,7 +20,15 @@ from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score, score
 from nmt.evaluation.tuning import TUNING
-from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
+from nmt.export.directory import (
+    CHECKSUMS,
+    CONFIG,
+    GRAPHS,
+    PROTECTION,
+    ExportConfig,
+    load_export,
+    name_graph_file,
+)
 from nmt.export.traced_modules import find_state_sizes
 from nmt.export.translator_graphs import (
     build_encoder_graph,
@@ -90,7 +98,7 @@ def export_translator(
             build_top_k_graph(),
         )
         for graph_name, graph in zip(GRAPHS, graphs, strict=True):
-            onnx.save(graph, folder / graph_file(graph_name))
+            onnx.save(graph, folder / name_graph_file(graph_name))
         for file, vocabulary in zip(config.vocabularies, (loaded.source, loaded.target), strict=True):
             vocabulary.save(folder / file)
         if loaded.lengths is not None:
@@ -172,7 +180,7 @@ def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTe
     torch.set_num_threads(1)
     try:
         weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
-        graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
+        graphs = sum((folder / name_graph_file(name)).stat().st_size for name in GRAPHS)
         exported_job = load_export(folder)
         ours, trained = _translate(build_job(loaded), texts, weights, tokenize)
         theirs, exported = _translate(exported_job, texts, graphs, tokenize)

@@ -126,10 +126,10 @@ class OnnxModel:
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[EncoderArrays], /) -> StepOutput:
         """Run one step for R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
-        previous, parents = self._previous(state, parents, memories)
+        previous, parents = self._gather_previous(state, parents, memories)
         feeds = {"y": y, "parents": parents, **dict(zip(self._state, previous, strict=True))}
         if self._memory:
-            feeds |= self._attention_feeds(memories)
+            feeds |= self._build_attention_feeds(memories)
         shapes = [(len(y), self.vocabulary_size), *((len(y), part.shape[1]) for part in previous)]
         if self._memory:
             shapes.append((len(y), feeds["mask"].shape[1]))
@@ -139,7 +139,7 @@ class OnnxModel:
             weights = [row[: len(m.positions[0])] for row, m in zip(next_state.pop(), memories, strict=True)]
         return StepOutput(OnnxTokenScores(log_probs, self._top_k), next_state, weights)
 
-    def _previous(
+    def _gather_previous(
         self, state: list[Floats] | None, parents: Ints, memories: Sequence[EncoderArrays]
     ) -> tuple[list[Floats], Ints]:
         """Return the rows of the state, initial states added, and the row that each hypothesis continues."""
@@ -155,7 +155,7 @@ class OnnxModel:
             return first, parents
         return [np.concatenate(pair) for pair in zip(state, first, strict=True)], parents
 
-    def _attention_feeds(self, memories: Sequence[EncoderArrays]) -> dict[str, NDArray[Any]]:
+    def _build_attention_feeds(self, memories: Sequence[EncoderArrays]) -> dict[str, NDArray[Any]]:
         """Return keys, values and mask of the sentences, and the rows that attend to each."""
         rows_of: dict[int, list[int]] = {}
         for row, memory in enumerate(memories):

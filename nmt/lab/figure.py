@@ -291,12 +291,12 @@ def _list_fonts() -> "Iterator[FontEntry]":
     """Yield the fonts that matplotlib has cached, regular ones first, then those installed since."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
-    def regular_first(font: "FontEntry") -> tuple[bool, bool]:
+    def sort_key(font: "FontEntry") -> tuple[bool, bool]:
         return font.style != "normal", font.weight != 400
 
     cached = fontManager.ttflist.copy()
-    yield from sorted(cached, key=regular_first)
+    yield from sorted(cached, key=sort_key)
     for file in sorted({*findSystemFonts()} - {font.fname for font in cached}):
         with suppress(OSError, RuntimeError):  # unreadable fonts are ignored
             fontManager.addfont(file)
-    yield from sorted(fontManager.ttflist[len(cached) :], key=regular_first)
+    yield from sorted(fontManager.ttflist[len(cached) :], key=sort_key)

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from nmt.cli import app as root
-from nmt.cli.paths import CHECKED_LATER, READ, READ_OR_STDIN, WRITTEN_DIRECTORY, WRITTEN_FILE, path_roles
+from nmt.cli.paths import CHECKED_LATER, READ, READ_OR_STDIN, WRITTEN_DIRECTORY, WRITTEN_FILE, find_path_roles
 from nmt.errors import UsageError
 
 ARTIFACTS = Path(__file__).parents[1] / "compatibility/v0.1"
@@ -34,8 +34,8 @@ WRITTEN = (WRITTEN_FILE, WRITTEN_DIRECTORY)
 PAIRS = [
     (name, output, given)
     for name, verb in COMMANDS.items()
-    for output, role in path_roles(verb).items()
-    for given, other in path_roles(verb).items()
+    for output, role in find_path_roles(verb).items()
+    for given, other in find_path_roles(verb).items()
     if (role in WRITTEN and other in (READ, READ_OR_STDIN)) or (role, other) == (WRITTEN_FILE, WRITTEN_FILE)
     if output != given
 ]
@@ -43,7 +43,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_path_of_a_verb_is_declared_as_read_or_written(name: str) -> None:
-    verb, roles = COMMANDS[name], path_roles(COMMANDS[name])
+    verb, roles = COMMANDS[name], find_path_roles(COMMANDS[name])
     assert hasattr(verb, "__wrapped__"), "not wrapped by check_paths"
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
         is_path = "Path" in str(parameter.annotation.__origin__)
@@ -59,7 +59,7 @@ def test_a_verb_refuses_to_write_what_it_reads_or_writes(
     tmp_path: Path, name: str, output: str, given: str
 ) -> None:
     path = tmp_path / "file"
-    if path_roles(COMMANDS[name])[output] is WRITTEN_DIRECTORY:
+    if find_path_roles(COMMANDS[name])[output] is WRITTEN_DIRECTORY:
         path.mkdir()
     else:
         path.write_bytes(b"kept")

@@ -20,7 +20,7 @@ from nmt import trust
 from nmt.errors import DataError
 from nmt.files import file_sha256
 from nmt.lab.study.definition import read_study
-from nmt.lab.study.runner import member_files
+from nmt.lab.study.runner import find_member_files
 from nmt.lab.study.trials import read_trials
 from nmt.recipe.reader import dump
 from nmt.user_directories import cache_directory, state_directory
@@ -167,7 +167,7 @@ def test_the_members_of_a_study_directory_are_loaded_too(theirs: Theirs, tmp_pat
     file = tmp_path / "study.yaml"
     file.write_text(f"recipe: {theirs.folder}/plain.yaml\nvary: {{cell: {{a: {{}}}}}}\n", encoding="utf-8")
     study, [member] = read_study(str(file))
-    files = member_files(tmp_path, member)
+    files = find_member_files(tmp_path, member)
     shutil.copytree("run", files.run, symlinks=True)
     text = dump(member.recipe)
     files.file("yaml").write_text(text, encoding="utf-8")

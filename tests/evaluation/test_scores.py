@@ -11,7 +11,7 @@ from sacrebleu.significance import PairedTest
 from sacrebleu.tokenizers import tokenizer_spm
 
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.metrics import METRICS, compare, score, sentence_score, sentence_utility
+from nmt.evaluation.metrics import METRICS, build_sentence_scorer, compare, score, sentence_utility
 
 WORDS = ["The", "a", "small", "big", "dog", "cat", "house", "runs", "sleeps", ",", ".", "and", "3.14"]
 
@@ -135,13 +135,15 @@ def test_ter_counts_characters_where_words_have_no_spaces() -> None:
 
 def test_sentences_are_scored_as_sacrebleu_scores_them() -> None:
     hyp, ref = HYP[0], REF[0]
-    assert sentence_score("bleu")(hyp, ref) == sacrebleu.sentence_bleu(hyp, [ref]).score
-    assert sentence_score("chrf")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref]).score
-    assert sentence_score("chrf++")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref], word_order=2).score
-    assert sentence_score("bleu")("a dog", "a dog") == pytest.approx(100.0)
-    assert sentence_score("ter")(hyp, ref) == sacrebleu.sentence_ter(hyp, [ref]).score
+    assert build_sentence_scorer("bleu")(hyp, ref) == sacrebleu.sentence_bleu(hyp, [ref]).score
+    assert build_sentence_scorer("chrf")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref]).score
+    assert (
+        build_sentence_scorer("chrf++")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref], word_order=2).score
+    )
+    assert build_sentence_scorer("bleu")("a dog", "a dog") == pytest.approx(100.0)
+    assert build_sentence_scorer("ter")(hyp, ref) == sacrebleu.sentence_ter(hyp, [ref]).score
     with pytest.raises(UsageError, match=r"no metric 'rouge', one of: bleu, chrf, chrf\+\+, ter"):
-        sentence_score("rouge")
+        build_sentence_scorer("rouge")
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -24,7 +24,7 @@ onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
 
 from nmt.export import translator_graphs as graphs  # noqa: E402
-from nmt.export.directory import graph_file  # noqa: E402
+from nmt.export.directory import name_graph_file  # noqa: E402
 from nmt.export.export_model import prepare_for_tracing  # noqa: E402
 from nmt.export.runtime import OnnxModel  # noqa: E402
 
@@ -41,7 +41,7 @@ def exported(translator: TranslationModel, folder: Path, *, int8: bool = False) 
     }
     for name, graph in made.items():
         onnx.checker.check_model(graph)
-        files[name] = folder / graph_file(name)
+        files[name] = folder / name_graph_file(name)
         onnx.save(graph, files[name])
     return OnnxModel(files, vocabulary_size=V)
 

@@ -15,7 +15,7 @@ from nmt.decoding.job import Line
 from nmt.decoding.options import Request
 from nmt.decoding.translation import translate_window
 from nmt.errors import UsageError
-from nmt.lab.inspect.sentence import heat_map_range, trace_sentence, trace_to_dict
+from nmt.lab.inspect.sentence import find_heat_map_range, trace_sentence, trace_to_dict
 from nmt.trust import trust_file
 from tests.decoding.test_case import plain
 from tests.lab.small_models import TEXT, small, with_job
@@ -136,9 +136,9 @@ def test_what_cannot_be_looked_at_is_refused(text: str, message: str) -> None:
 
 
 def test_a_gate_is_drawn_from_0_to_1_and_all_else_around_0() -> None:
-    assert heat_map_range(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
-    assert heat_map_range(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
-    assert heat_map_range(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
+    assert find_heat_map_range(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
+    assert find_heat_map_range(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
+    assert find_heat_map_range(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
 
 
 def test_everything_is_in_the_plain_values() -> None:

@@ -14,12 +14,12 @@ from nmt.lab.study.report import StudySummary, write_report
 from nmt.lab.study.trials import (
     MeanAndDeviation,
     Trial,
+    build_group_curves,
+    build_validation_curve,
+    choose_validation_metric,
     compare_systems,
-    curves_over_groups,
     group_trials,
     score_by_length,
-    validation_curve,
-    validation_metric,
 )
 
 REFS = [f"the old man number {n} sees a small red house ." for n in range(20)]
@@ -81,18 +81,21 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_validation() -> None:
     longer = trial("a", seed=2, bleu=30.0)
     longer = longer._replace(events=[*longer.events, {"event": "validation", "update": 99, "bleu": 50.0}])
     deviation = pytest.approx(math.sqrt(200.0))
-    assert validation_curve("a", [trial("a"), longer], "bleu") == Curve("a", [60], [20.0], [deviation])
-    assert (validation_metric([longer], "bleu"), validation_metric([longer], "ter")) == ("bleu", "loss")
+    assert build_validation_curve("a", [trial("a"), longer], "bleu") == Curve("a", [60], [20.0], [deviation])
+    assert (choose_validation_metric([longer], "bleu"), choose_validation_metric([longer], "ter")) == (
+        "bleu",
+        "loss",
+    )
 
 
 def test_groups_whose_names_are_numbers_are_an_axis() -> None:
     trials = [trial("a", "1000", bleu=1.0), trial("a", "200", bleu=3.0), trial("b", "200", bleu=5.0)]
-    assert curves_over_groups(group_trials(trials), "BLEU") == [
+    assert build_group_curves(group_trials(trials), "BLEU") == [
         Curve("a", (200.0, 1000.0), [3.0, 1.0]),
         Curve("b", (200.0,), [5.0]),
     ]
-    assert curves_over_groups(group_trials([trial("a", "200")]), "BLEU") == []
-    assert curves_over_groups(group_trials([trial("a", "200"), trial("a", "none")]), "BLEU") == []
+    assert build_group_curves(group_trials([trial("a", "200")]), "BLEU") == []
+    assert build_group_curves(group_trials([trial("a", "200"), trial("a", "none")]), "BLEU") == []
 
 
 def test_markdown_keeps_a_table_whole_and_a_page_escapes(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def _check_lines(survey: Survey) -> Iterator[Finding]:
         yield Finding(level, what, f"{survey.file(side)}, {hits.format_lines()}", hits.example, rule.advice)
 
 
-def _share_finding(
+def _build_finding(
     survey: Survey,
     hits: OccurrenceCounter,
     noun: str,
@@ -80,18 +80,18 @@ def _check_marked_pairs(survey: Survey) -> Iterator[Finding]:
             "training drops and counts them; if there are many, the files may be shifted: compare the "
             "lines after the first one"
         )
-        yield _share_finding(survey, hits, "pair", "with a blank side", (0.01, 0.9), advice)
+        yield _build_finding(survey, hits, "pair", "with a blank side", (0.01, 0.9), advice)
     if hits := survey.pairs.get("identical"):
         advice = (
             "many of them teach a model to copy instead of to translate: remove them, except names and the "
             "like"
         )
-        yield _share_finding(survey, hits, "pair", "with the same text on both sides", (0.02, 0.5), advice)
+        yield _build_finding(survey, hits, "pair", "with the same text on both sides", (0.02, 0.5), advice)
     if (hits := survey.pairs.get("quoted")) and hits.count > QUOTED * len(survey):
         advice = (
             "they are probably those of a CSV file, and translations get them, too: write it without them"
         )
-        yield _share_finding(survey, hits, "pair", "with both sides in quotation marks", (QUOTED,), advice)
+        yield _build_finding(survey, hits, "pair", "with both sides in quotation marks", (QUOTED,), advice)
 
 
 def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:
@@ -100,14 +100,14 @@ def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:
     full = np.flatnonzero((src > 0) & (tgt > 0))
     if len(full) < MIN_PAIRS:
         return
-    together = correlation(np.log(src[full]), np.log(tgt[full]))
+    together = compute_correlation(np.log(src[full]), np.log(tgt[full]))
     if together < ALIGNED:
         yield Finding(
             "error",
             "source and target lines do not seem to belong together: their lengths do not correlate "
             f"({together:.2f}, 0.9 is usual)",
             survey.files(),
-            _excerpts(survey, full[:: max(1, len(full) // 3)][:3]),
+            _read_excerpts(survey, full[:: max(1, len(full) // 3)][:3]),
             MISPLACED,
         )
         return
@@ -120,14 +120,14 @@ def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:
         what = f"with a length ratio more than {np.exp(limit):.1f} times the usual one"
         advice = "most of them are not translations of each other: check them"
         advice += "" if limits_ratio else "; data.max_ratio drops such pairs"
-        hits = _count_occurrences(far, _excerpts(survey, far[:1]))
-        yield _share_finding(survey, hits, "pair", what, (0.01,), advice)
+        hits = _count_occurrences(far, _read_excerpts(survey, far[:1]))
+        yield _build_finding(survey, hits, "pair", what, (0.01,), advice)
 
 
 def _check_blocks(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterator[Finding]:
     """Find blocks that are not aligned although the rest is, for example after a missing line."""
     blocks = np.split(full, range(BLOCK, len(full), BLOCK))[: len(full) // BLOCK]
-    together = [correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
+    together = [compute_correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
     odd = [block for block, value in zip(blocks, together, strict=True) if value < ALIGNED / 2]
     if odd and np.median(together) > 1.5 * ALIGNED:
         yield Finding(
@@ -135,7 +135,7 @@ def _check_blocks(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> It
             f"{format_count(len(odd), 'block')} of {BLOCK} pairs in which the lengths of source and target "
             "lines do not correlate, unlike elsewhere",
             f"{survey.files()}, first: lines {odd[0][0] + 1:,} to {odd[0][-1] + 1:,}",
-            _excerpts(survey, odd[0][-3:]),
+            _read_excerpts(survey, odd[0][-3:]),
             MISPLACED,
         )
 
@@ -145,7 +145,7 @@ def _check_duplicates(survey: Survey) -> Iterator[Finding]:
     again = np.flatnonzero(mark_repeated(src * 31 + tgt))
     if len(again) >= 0.001 * len(survey):
         advice = "the model memorises repeated pairs; remove the duplicates unless they are wanted"
-        yield _share_finding(survey, _count_occurrences(again), "duplicate pair", "", (0.05, 0.9), advice)
+        yield _build_finding(survey, _count_occurrences(again), "duplicate pair", "", (0.05, 0.9), advice)
 
 
 def _check_scripts(survey: Survey) -> Iterator[Finding]:
@@ -172,8 +172,8 @@ def _check_scripts(survey: Survey) -> Iterator[Finding]:
             other = survey.script_names[scripts[odd[0]]]
             what = f"mostly not in {main_script} script; the first is in {other}"
             advice = "they are in another language or on the wrong side: check and remove them"
-            hits = _count_occurrences(odd, _excerpts(survey, odd[:1], side))
-            yield _share_finding(survey, hits, "line", what, (0.01,), advice, side)
+            hits = _count_occurrences(odd, _read_excerpts(survey, odd[:1], side))
+            yield _build_finding(survey, hits, "line", what, (0.01,), advice, side)
 
 
 def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
@@ -193,17 +193,17 @@ def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Findin
             both = int(np.logical_and.reduce(known)[shared].sum())
             noun, what = "source line", f"{what}, {both:,} with their target"
         advice = "the score will be higher than on new text: remove them from the training data"
-        yield _share_finding(held_out, _count_occurrences(shared), noun, what, (0.02, 0.5), advice)
+        yield _build_finding(held_out, _count_occurrences(shared), noun, what, (0.02, 0.5), advice)
 
 
-def correlation(one: Float64, other: Float64) -> float:
+def compute_correlation(one: Float64, other: Float64) -> float:
     """Return Pearson's correlation; 1 where it is undefined because one of the two is constant."""
     if one.std() == 0 or other.std() == 0:
         return 1.0
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def _excerpts(survey: Survey, indices: Int64, side: int | None = None) -> str:
+def _read_excerpts(survey: Survey, indices: Int64, side: int | None = None) -> str:
     """Read the pairs of these ascending indices again, and shorten them (or one side) to a line each."""
     chosen = set(indices.tolist())
     pairs = islice(enumerate(read_pairs(survey.corpus)), max(chosen) + 1)

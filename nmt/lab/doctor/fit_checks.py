@@ -35,16 +35,12 @@ def check_generalisation_gap(history: TrainingHistory) -> Iterator[Finding]:
         cause = f"{history.data.pairs:,} pairs are too little data"
     yield Finding(
         "warning",
-        f"perplexity {_exp(fitted)} on the training pairs, {_exp(last)} on unseen text, whose loss has been "
-        f"flat since update {turn:,}: {cause}",
+        f"perplexity {math.exp(fitted):.1f} on the training pairs, {math.exp(last):.1f} on unseen text, "
+        f"whose loss has been flat since update {turn:,}: {cause}",
         "metrics.jsonl",
         advice=", ".join(["more pairs", *history.remedies, "a smaller model"])
         + "; training longer does not help",
     )
-
-
-def _exp(loss: float) -> str:
-    return f"{math.exp(loss):.1f}"
 
 
 def check_validation_mismatch(history: TrainingHistory) -> Iterator[Finding]:
@@ -56,8 +52,8 @@ def check_validation_mismatch(history: TrainingHistory) -> Iterator[Finding]:
     if min(losses) > UNTRAINED * history.uniform_loss:
         yield Finding(
             "error",
-            f"perplexity {_exp(training[-1])} on the training pairs, never below {_exp(min(losses))} on the "
-            "validation pairs: they do not belong together",
+            f"perplexity {math.exp(training[-1]):.1f} on the training pairs, never below "
+            f"{math.exp(min(losses)):.1f} on the validation pairs: they do not belong together",
             "metrics.jsonl",
             advice="check whether data.train and data.valid have the same direction (one may have its sides "
             "exchanged), languages and encoding, and whether the lines of data.valid are aligned",

@@ -45,10 +45,10 @@ def is_unknown(output: ValidationOutput) -> bool:
 
 def is_repeated(output: ValidationOutput) -> bool:
     """Return True if most of the translation is one repeated string, unlike its source and reference."""
-    return _loops(output.hyp) and not _loops(output.ref) and not _loops(output.src)
+    return _has_loop(output.hyp) and not _has_loop(output.ref) and not _has_loop(output.src)
 
 
-def _loops(text: str) -> bool:
+def _has_loop(text: str) -> bool:
     loop = LOOP.search(text[:SEARCHED])
     return loop is not None and len(loop[0]) >= max(0.5 * len(text[:SEARCHED]), MIN_LOOP)
 

@@ -20,7 +20,7 @@ from nmt.errors import escape_controls
 from nmt.files import check_writable, write_file
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
-from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
+from nmt.lab.inspect.sentence import SentenceTrace, find_heat_map_range, truncate
 from nmt.recurrence.recording import CellRecord
 
 BROWSER_FILES = files("nmt.lab.inspect") / "browser"
@@ -105,7 +105,7 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
                 value[:, _sort_units(cell)].t().tolist(),
                 [],
                 trace.source if cell.path.side == "encoder" else output,
-                *heat_map_range(value),
+                *find_heat_map_range(value),
             )
             for name, value in cell.values.items()
         ]
@@ -197,7 +197,7 @@ def _sort_units(cell: CellRecord) -> Tensor:
 
 def _pack_values(values: Tensor) -> dict[str, Any]:
     """Pack values [T, U] as one byte each, unit by unit, with the values that 0 and 255 represent."""
-    low, high = heat_map_range(values)
+    low, high = find_heat_map_range(values)
     steps = ((values.t().double() - low) / (high - low) * LEVELS).round().byte()
     return {"low": low, "high": high, "data": _to_base64(steps)}
 

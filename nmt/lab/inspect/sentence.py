@@ -108,7 +108,7 @@ def _list_output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> l
     ]
 
 
-def heat_map_range(values: Tensor) -> tuple[float, float]:
+def find_heat_map_range(values: Tensor) -> tuple[float, float]:
     """Return the range of a heat map: 0 to 1 if it holds all values, else symmetric about 0."""
     largest = max(values.abs().max().item(), 1e-6)
     return (0.0, 1.0) if values.min() >= 0 and largest <= 1 else (-largest, largest)

@@ -64,7 +64,7 @@ def write_report(report: PipelineReport, directory: Path, command: str) -> None:
     write_file(directory / REPORTS[1], (text + "\n").encode("utf-8", "backslashreplace"))
 
 
-def score_rows(systems: Sequence[SystemScores]) -> tuple[list[str], list[list[str]]]:
+def format_score_rows(systems: Sequence[SystemScores]) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of a table: each score, and p for its difference from the baseline's.
 
     A star marks significant differences.
@@ -96,7 +96,7 @@ def explain_test(systems: Sequence[SystemScores]) -> str:
     return f"p: that {systems[0].system} is as good (sacreBLEU's paired test); * p < {LEVELS[tests[0]]}"
 
 
-def step_rows(report: PipelineReport) -> tuple[list[str], list[list[str]]]:
+def format_step_rows(report: PipelineReport) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of a table: each step, its status, and its minutes."""
     rows = [
         [step.name, result.status, format_minutes(result.seconds) if result.seconds else "-"]
@@ -114,7 +114,7 @@ def _build_blocks(report: PipelineReport, command: str) -> Iterator[Block]:
     yield heading(report.title, 1)
     for name, systems in report.scores:
         yield heading("Scores" if name == "scores" else f"Scores: {name}")
-        yield table(*score_rows(systems))
+        yield table(*format_score_rows(systems))
         if note := explain_test(systems):
             yield paragraph(note)
         yield preformatted("\n".join(list_signatures(systems)))
@@ -123,7 +123,7 @@ def _build_blocks(report: PipelineReport, command: str) -> Iterator[Block]:
         "Minutes of each step on this machine with the other processes that ran on it, and of its attempts "
         "that were stopped."
     )
-    yield table(*step_rows(report), names=2)
+    yield table(*format_step_rows(report), names=2)
     failed = [f"{result.name}: {result.message}" for _, result in report.steps if result.message]
     if failed:
         yield preformatted("\n".join(failed))

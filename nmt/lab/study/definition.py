@@ -99,7 +99,7 @@ class StudyMember(NamedTuple):
         return tuple(value for name, value in self.choices.items() if name != axis)
 
 
-def study_file(name: str) -> Path:
+def find_study_file(name: str) -> Path:
     """Find the file of a study, by its path or the name of a built-in one."""
     return find_settings_file(name, "study", find_shipped_files("studies"))
 
@@ -110,7 +110,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     Raises UsageError with every mistake, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
-    file = study_file(name)
+    file = find_study_file(name)
     study, tree = read_settings(StudyDefinition, file, "study")
     base = [reader.load_node(study.recipe, file.parent, problems), tree.find("settings")]
     last = [reader.parse_setting(text, problems) for text in overrides]

@@ -23,21 +23,21 @@ from nmt.lab.document import (
     to_markdown,
 )
 from nmt.lab.figure import Curve, draw_curves
-from nmt.lab.study.definition import StudyDefinition, StudyMember, study_file
+from nmt.lab.study.definition import StudyDefinition, StudyMember, find_study_file
 from nmt.lab.study.trials import (
     Group,
     MeanAndDeviation,
     Trial,
     average_scores,
+    build_group_curves,
+    build_mean_curve,
+    build_validation_curve,
+    choose_validation_metric,
     compare_systems,
-    curves_over_groups,
     group_trials,
-    mean_curve,
     read_trials,
     score_by_frequency,
     score_by_length,
-    validation_curve,
-    validation_metric,
 )
 
 DECADE = 10  # ratio of the largest to the smallest value of an axis from which it is logarithmic
@@ -64,7 +64,7 @@ def report_study(
 
     `words` are the arguments of the command line: the study, its settings and options.
     """
-    name, file = words[0], study_file(words[0])
+    name, file = words[0], find_study_file(words[0])
     trials, missing = read_trials(directory, study, members)
     if not trials:
         raise DataError(f"no member of the study has finished: see {directory / 'members'}/*.log")
@@ -258,23 +258,25 @@ class _ReportBuilder:
             yield picture(file, self.directory, f"{x}: {', '.join(panels)}")
 
     def panels(self) -> Iterator[tuple[str, dict[str, list[Curve]], bool]]:
-        over_groups = curves_over_groups(self.groups, self.score_name)
+        over_groups = build_group_curves(self.groups, self.score_name)
         if over_groups:
             points = [point for curve in over_groups for point in curve.x]
             log_x = 0 < DECADE * min(points) <= max(points)
             yield ", ".join(self.summary.others), {self.score_name: over_groups}, log_x
         by_length = {
             f"{self.score_name} {group}".strip(): [
-                mean_curve(system, [bucket.first for bucket in scores], [*scores.values()])
+                build_mean_curve(system, [bucket.first for bucket in scores], [*scores.values()])
                 for system, scores in systems.items()
             ]
             for group, systems in self.lengths.items()
         }
         yield "source words, at least", by_length, False
-        metric = validation_metric(next(iter(next(iter(self.groups.values())).values())), self.summary.metric)
+        metric = choose_validation_metric(
+            next(iter(next(iter(self.groups.values())).values())), self.summary.metric
+        )
         during_training = {
             f"{metric} {group}".strip(): [
-                validation_curve(system, trials, metric) for system, trials in systems.items()
+                build_validation_curve(system, trials, metric) for system, trials in systems.items()
             ]
             for group, systems in self.groups.items()
         }

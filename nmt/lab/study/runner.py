@@ -56,7 +56,7 @@ class MemberFiles(NamedTuple):
         return self.folder / self.name
 
 
-def member_files(directory: Path, member: StudyMember) -> MemberFiles:
+def find_member_files(directory: Path, member: StudyMember) -> MemberFiles:
     """Return the files of a member of the study in `directory`."""
     return MemberFiles(directory / "members", member.name)
 
@@ -66,7 +66,7 @@ def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
 
     Recipes are compared by their settings, not as files.
     """
-    files = member_files(directory, member)
+    files = find_member_files(directory, member)
     try:
         status = read_json(files.file("json"), MemberStatus)
         if status.recipe != _compute_checksum(files):
@@ -79,7 +79,7 @@ def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
 
 def is_finished(directory: Path, member: StudyMember) -> bool:
     """Return True if the member was trained and tested with the same recipe, and its results exist."""
-    status, run = read_status(directory, member), member_files(directory, member).run
+    status, run = read_status(directory, member), find_member_files(directory, member).run
     results = ("scores.json", "test.hyp")
     return status is not None and status.succeeded and all((run / name).is_file() for name in results)
 
@@ -134,7 +134,7 @@ class StudyRunner:
             yield futures[future], future.result()
 
     def _train(self, member: StudyMember) -> MemberStatus:
-        files = member_files(self.directory, member)
+        files = find_member_files(self.directory, member)
         write_file(files.file("yaml"), reader.dump(member.recipe).encode())
         shares_cores = member.recipe.training.threads is None
         with files.file("log").open("wb") as log:

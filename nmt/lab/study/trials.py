@@ -19,7 +19,7 @@ from nmt.evaluation.tokenizers import choose_tokenizer
 from nmt.lab.curves import Event, add_seconds, read_events, read_series
 from nmt.lab.figure import Curve
 from nmt.lab.study.definition import StudyDefinition, StudyMember
-from nmt.lab.study.runner import member_files, read_status
+from nmt.lab.study.runner import find_member_files, read_status
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import TranslationRecipe, select_task
 from nmt.recipe.sections import to_json
@@ -125,7 +125,7 @@ def read_trials(
 
 def _read_tokenizer(directory: Path, member: StudyMember) -> str:
     """Return BLEU's tokenizer, which was chosen when the member's run started."""
-    recipe = select_task(read_model_recipe(member_files(directory, member).run), TranslationRecipe)
+    recipe = select_task(read_model_recipe(find_member_files(directory, member).run), TranslationRecipe)
     assert recipe is not None  # a study trains translators
     return recipe.evaluation.tokenize
 
@@ -137,7 +137,7 @@ def _read_trial(
     word_counts: Counter[str],
     tokenize: str,
 ) -> Trial:
-    run, recipe = member_files(directory, member).run, member.recipe
+    run, recipe = find_member_files(directory, member).run, member.recipe
     sources, refs = zip(*read_test_pairs(recipe), strict=True)
     model = load_translator(run).model
     return Trial(
@@ -215,30 +215,32 @@ def score_by_frequency(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation
     }
 
 
-def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
+def build_validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
     """Return the mean of a validation metric over updates at which all seeds have one."""
     values_at: dict[float, list[float]] = defaultdict(list)
     for trial in trials:
         for update, value in zip(*read_series(trial.events, "validation", metric), strict=True):
             values_at[update].append(value)
     common = {update: values for update, values in sorted(values_at.items()) if len(values) == len(trials)}
-    return mean_curve(name, [*common], [MeanAndDeviation.from_values(values) for values in common.values()])
+    return build_mean_curve(
+        name, [*common], [MeanAndDeviation.from_values(values) for values in common.values()]
+    )
 
 
-def mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:
+def build_mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:
     """Return means as a curve, with their deviations as its band if there are any."""
     deviations = [one.deviation for one in means]
     several = any(map(math.isfinite, deviations))
     return Curve(name, x, [one.mean for one in means], deviations if several else None)
 
 
-def validation_metric(trials: Sequence[Trial], metric: str) -> str:
+def choose_validation_metric(trials: Sequence[Trial], metric: str) -> str:
     """Return the metric if validations measured it, else the loss, which they always measure."""
     measured = any(metric in event for trial in trials for event in trial.events)
     return metric if measured else "loss"
 
 
-def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
+def build_group_curves(groups: Mapping[str, Group], metric: str) -> list[Curve]:
     """Return each system's score over the groups; none unless there are several and all names are numbers."""
     x = {name: float(name) for name in groups if NUMBER.fullmatch(name)}
     if len(x) < max(len(groups), 2):
@@ -247,5 +249,5 @@ def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
     for system in dict.fromkeys(system for group in groups.values() for system in group):
         with_system = {name: group[system] for name, group in groups.items() if system in group}
         points = sorted((x[name], average_scores(trials)[metric]) for name, trials in with_system.items())
-        curves.append(mean_curve(system, *zip(*points, strict=True)))
+        curves.append(build_mean_curve(system, *zip(*points, strict=True)))
     return curves

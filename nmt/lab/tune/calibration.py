@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError
-from nmt.evaluation.metrics import sentence_score
+from nmt.evaluation.metrics import build_sentence_scorer
 from nmt.evaluation.quality import (
     FEATURES,
     QualityEvidence,
@@ -86,7 +86,7 @@ def measure_lines(
     job: Job, sources: Sequence[str], references: Sequence[str], names: Sequence[str]
 ) -> LineFacts:
     """Translate lines and return the features, the score and chrF of each line that is not blank."""
-    chrf, rows = sentence_score("chrf"), []
+    chrf, rows = build_sentence_scorer("chrf"), []
     found = translate_lines(((source, None) for source in sources), prepare_candidates(job))
     for translation, reference in zip(found, references, strict=True):
         best = translation.candidates[0]
