@@ -33,7 +33,6 @@ from nmt.files import write_file
 from nmt.lab.doctor.trial_run import TrainingCost, run_trial
 from nmt.lab.project import fitting
 from nmt.lab.project.build import create_project
-from nmt.lab.project.facts import ProjectSettings
 from nmt.lab.project.pair_files import find_pair_files
 from nmt.recipe.reader import read_any_recipe, read_recipe
 from nmt.training.console import Progress
@@ -94,8 +93,8 @@ def plan_systems(corpus: str, directory: Path, recipes: Sequence[str], minutes: 
     project = directory / "mine"
     if not project.exists():
         with patch.object(fitting, "run_trial", time_processor):
-            settings = ProjectSettings(SplitSettings(), minutes)
-            create_project(project, find_pair_files(files, None, None), settings, lambda _: None)
+            inputs = find_pair_files(files, None, None)
+            create_project(project, inputs, SplitSettings(), minutes, lambda _: None)
     mine = read_recipe([str(project / "recipe.yaml")])
     pairs = json.loads((project / "split.json").read_text("utf-8"))["pairs"]["train"]
     batches = -(-pairs // mine.training.batch.size)

@@ -1,8 +1,7 @@
 """`nmt export`: export a translator for onnxruntime, or as a page that translates in the browser."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,19 +15,13 @@ if TYPE_CHECKING:
     from nmt.export.export_model import ParityReport, ParityTexts
 
 
-class ExportFormat(StrEnum):
-    """Formats of exported translators."""
-
-    onnx = "onnx"
-    web = "web"
-
-
 def export(
     model: Model,
     output: Output,
     to: Annotated[
-        ExportFormat, typer.Option("--to", help="`web`: a page that translates in the browser (8-bit).")
-    ] = ExportFormat.onnx,
+        Literal["onnx", "web"],
+        typer.Option("--to", help="`web`: a page that translates in the browser (8-bit)."),
+    ] = "onnx",
     int8: Annotated[
         bool, typer.Option("--int8", help="Eight-bit weights: smaller (about 0.35 of the size), faster.")
     ] = False,
@@ -52,19 +45,19 @@ def export(
     """
     if ref is not None and check is None:
         raise UsageError("--ref is the reference of --check: give both files")
-    if runtime is not None and to is not ExportFormat.web:
+    if runtime is not None and to != "web":
         raise UsageError("--runtime is for --to web: omit it")
     from nmt.export.export_model import export_translator, format_report, read_texts
 
     texts = read_texts(check, ref) if check else None
     report = (
         _export_site(model, output, runtime, texts)
-        if to is ExportFormat.web
+        if to == "web"
         else export_translator(model, output, int8=int8, check=texts)
     )
     skipped = "not compared: there are no validation pairs here (use --check)"
     typer.echo(format_report(report) if report else skipped)
-    if to is ExportFormat.web:
+    if to == "web":
         typer.echo(f"{output}: open http://localhost:8000 after `python -m http.server -d {output}`")
     else:
         typer.echo(f"{output}: translate with `nmt translate {output}`")

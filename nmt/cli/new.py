@@ -45,16 +45,15 @@ def new(
     """
     from nmt.data.splitting import SplitSettings
     from nmt.lab.project.build import create_project
-    from nmt.lab.project.facts import ProjectSettings
     from nmt.lab.project.pair_files import find_pair_files
 
     if directory.is_file():
         raise UsageError(
             f"{directory} is a file: first name the directory to create, as nmt new DIR {directory}"
         )
-    settings = ProjectSettings(SplitSettings(seed, held_out), minutes)
+    split = SplitSettings(seed, held_out)
     with spinner("reading the pairs") as show:
-        facts = create_project(directory, find_pair_files(pairs, src, tgt), settings, show)
+        facts = create_project(directory, find_pair_files(pairs, src, tgt), split, minutes, show)
     for line in _format_summary(facts, directory):
         typer.echo(line)
 

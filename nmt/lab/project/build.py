@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmt import __version__
 from nmt.data.pair_rules import CleaningRules, FilterReport, clean_pairs, join_reports
 from nmt.data.pairs import Corpus, open_pair_writer, read_pairs
-from nmt.data.splitting import Pair, split_pairs_by_group
+from nmt.data.splitting import Pair, SplitSettings, split_pairs_by_group
 from nmt.errors import DataError
 from nmt.files import atomic_directory, file_sha256, write_file
 from nmt.lab.doctor.corpus_checks import check_corpus
@@ -23,7 +23,7 @@ from nmt.lab.project.choices import (
     choose_settings,
     write_recipe,
 )
-from nmt.lab.project.facts import ProjectFacts, ProjectSettings
+from nmt.lab.project.facts import ProjectFacts
 from nmt.lab.project.fitting import fit_settings
 from nmt.lab.project.languages import check_language
 from nmt.lab.project.pair_files import PairInputs
@@ -53,14 +53,15 @@ Show = Callable[[str], object]
 
 
 def create_project(
-    directory: Path, inputs: PairInputs, settings: ProjectSettings, show: Show
+    directory: Path, inputs: PairInputs, split: SplitSettings, minutes: float | None, show: Show
 ) -> ProjectFacts:
     """Create a directory with the split pairs, a recipe, a report and instructions; it is complete or absent.
 
-    Raises UsageError if it exists, DataError for files that cannot be read or have too few good pairs.
+    With `minutes`, training is fitted to that time; `show` gets the name of each step. Raises
+    UsageError if the directory exists, DataError for files that cannot be read or have too few good pairs.
     """
     check_new_directory(directory, inputs.files, "DIR")
-    facts = ProjectFacts(inputs, settings)
+    facts = ProjectFacts(inputs, split)
     with atomic_directory(directory) as folder:
         show("looking at the pairs")
         _survey_inputs(facts)
@@ -71,7 +72,7 @@ def create_project(
         clean.unlink()
         show("measuring the speed of training")
         chosen = [*_choose_data_settings(facts), *choose_settings(_build_corpus_facts(facts))]
-        facts.fitted = fit_settings(chosen, folder, facts.split.parts["train"], settings.minutes)
+        facts.fitted = fit_settings(chosen, folder, facts.split.parts["train"], minutes)
         write_recipe(folder / RECIPE, _format_header(facts, directory), facts.fitted.settings)
         write_file(folder / SPLIT, (json.dumps(_describe_split(facts, folder), indent=1) + "\n").encode())
         write_documents(facts, folder, directory)
@@ -114,7 +115,7 @@ def _write_clean_pairs(facts: ProjectFacts, folder: Path) -> Path:
     rules = CleaningRules(max_characters=LONGEST_SIDE, scripts=scripts, share=SCRIPT_SHARE)
     corpora, file = facts.inputs.corpora, folder / "pairs.tsv"
     reports = [FilterReport() for _ in corpora]
-    sample = Reservoir[Pair](SAMPLED, seed=facts.settings.split.seed)
+    sample = Reservoir[Pair](SAMPLED, seed=facts.split_settings.seed)
     with open_pair_writer(str(file), facts.inputs.languages, inputs=facts.inputs.files) as write:
         for pair in clean_pairs(corpora, rules, reports):
             write(*pair)
@@ -151,7 +152,7 @@ def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
             part: stack.enter_context(open_pair_writer(str(folder / part), facts.inputs.languages, inputs=[]))
             for part in facts.split.parts
         }
-        split = facts.settings.split
+        split = facts.split_settings
         for part, pair in split_pairs_by_group(lambda: read_pairs(corpus), split, facts.split):
             write[part](*pair)
             if part == "train" and counted < COUNTED:
@@ -197,7 +198,7 @@ def _format_header(facts: ProjectFacts, directory: Path) -> list[str]:
 
 def _describe_split(facts: ProjectFacts, folder: Path) -> dict[str, object]:
     """Return the settings and counts of the split, and the checksums of its inputs and outputs."""
-    split, report = facts.settings.split, facts.split
+    split, report = facts.split_settings, facts.split
     files = sorted((folder / "data").iterdir())
     return {
         "format": 1,

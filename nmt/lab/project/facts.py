@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from nmt.data.pair_rules import FilterReport
 from nmt.data.pairs import Corpus
@@ -12,19 +11,12 @@ from nmt.lab.project.fitting import FittedSettings
 from nmt.lab.project.pair_files import PairInputs
 
 
-class ProjectSettings(NamedTuple):
-    """Options of `nmt new`."""
-
-    split: SplitSettings
-    minutes: float | None = None  # of training
-
-
 @dataclass
 class ProjectFacts:
     """Inputs of a project, with the results of survey, cleaning, split and fitting as they become known."""
 
     inputs: PairInputs
-    settings: ProjectSettings
+    split_settings: SplitSettings
     findings: list[tuple[Corpus, list[Finding]]] = field(default_factory=list)
     scripts: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     longest: tuple[int, int] = (0, 0)  # characters that 99% of the lines of each side have at most

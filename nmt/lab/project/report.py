@@ -72,10 +72,10 @@ def _build_report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     yield heading("Split")
     parts = [[part, f"{pairs:,}"] for part, pairs in facts.split.parts.items()]
     yield table(["part", "pairs"], parts)
-    yield paragraph(RULE.format(similarity=facts.settings.split.similarity))
+    yield paragraph(RULE.format(similarity=facts.split_settings.similarity))
     yield paragraph(
         f"{facts.split.groups:,} groups, the largest of {facts.split.largest_group:,} pairs. The seed is "
-        f"{facts.settings.split.seed}: the same pairs are always split in the same way, and if pairs are "
+        f"{facts.split_settings.seed}: the same pairs are always split in the same way, and if pairs are "
         "added, most of the held-out sentences stay the same."
     )
     yield from _build_counts(facts.split.training)
