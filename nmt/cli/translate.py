@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nmt.decoding.job import Job, JobProgress, Window
     from nmt.decoding.resume import JobOutput
     from nmt.decoding.translation import Translation
-    from nmt.evaluation.invariance import InvarianceSample
 
 Work = Callable[[Iterable["Window"], "PipeLines | None"], Iterator[tuple["Window", list["Translation"]]]]
 Formatter = Callable[["Translation"], str]
@@ -35,7 +34,7 @@ def translate(**given: Any) -> None:
     from nmt.cli.translate_job import open_input, prepare
     from nmt.decoding import resume, shards
     from nmt.decoding.job import LineReader
-    from nmt.evaluation.invariance import InvarianceSample
+    from nmt.reservoir import Reservoir
 
     options = TranslateOptions(**given)
     _check_options(options)
@@ -47,7 +46,8 @@ def translate(**given: Any) -> None:
         echo_note(f"{options.output} was already complete")
         _check_failures(checkpoint.done.failed, options)
         return
-    sample, formatters = InvarianceSample(options.verify), _choose_formatters(options)
+    sample: Reservoir[Translation] = Reservoir(options.verify, seed=1)
+    formatters = _choose_formatters(options)
     ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     window_size = max(1, ahead * job.options.batch)
     with (
@@ -69,7 +69,7 @@ def translate(**given: Any) -> None:
         if source.shard:
             shards.write_shard_info(source.shard, output)
     progress.print_summary()
-    _verify(sample, job, progress)
+    _verify(sample.items, job, progress)
     _check_failures(progress.failed, options)
 
 
@@ -172,19 +172,17 @@ def _report_partial_output(output: "JobOutput") -> Iterator[None]:
         raise
 
 
-def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgress") -> None:
+def _verify(sample: "list[Translation]", job: "Job", progress: "TranslationProgress") -> None:
     """Translate a sample of the lines again in other batches; DataError if a translation differs."""
-    from nmt.evaluation.invariance import VERIFICATION_BATCHES
-
-    if not sample.translations:
+    if not sample:
         return
+    from nmt.evaluation.invariance import VERIFICATION_BATCHES, find_differing_lines
+
     batches = ", ".join(map(str, VERIFICATION_BATCHES))
-    if wrong := sample.find_differing_lines(job):
+    if wrong := find_differing_lines(sample, job):
         lines = ", ".join(map(str, wrong))
         raise DataError(f"--verify: the translations of lines {lines} differ in batches of {batches}")
-    progress.note(
-        f"verified: {len(sample.translations):,} lines are identical in shuffled batches of {batches}"
-    )
+    progress.note(f"verified: {len(sample):,} lines are identical in shuffled batches of {batches}")
 
 
 def _check_failures(failed: int, options: TranslateOptions) -> None:
