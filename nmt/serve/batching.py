@@ -23,8 +23,9 @@ from nmt.serve.alternatives import Pauses
 from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 
-WAIT_POSITIONS = 16
-"""Positions of waiting, summed over sentences, after which sentences enter a running batch.
+WAIT_POSITIONS, MAX_WAIT = 6, 96
+"""Positions of waiting, summed over sentences, after which sentences enter a running batch: so many for each
+live sentence, and at most so many.
 
 To encode a sentence takes as long as four positions of its search, and all that are live wait meanwhile.
 """
@@ -181,7 +182,7 @@ class RunningBatch:
         live = len(self._running)
         self._waited += sum(len(line.waiting) for line in self._turns)
         has_room = self._slots - live >= max(1, self._slots // REFILL)
-        return not live or (has_room and self._waited >= min(live, WAIT_POSITIONS))
+        return not live or (has_room and self._waited >= min(WAIT_POSITIONS * live, MAX_WAIT))
 
     def _follow(self, line: LineInProgress, action: Callable[[], None]) -> Iterator[Event]:
         """Run an action of a line; yield the results, or its error, which ends this line only."""

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
+from nmt.serve import batching
 from nmt.serve.alternatives import Pauses
 from nmt.serve.batching import WAIT_POSITIONS, RunningSearches
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
@@ -31,6 +33,7 @@ CONSTRAINTS = (
     LineConstraints(must=("x", "yz"), must_not=("c",)),
     LineConstraints(glossary=(("dog", "abc"), ("runs", "d e", "suggested"))),
 )
+TICKETS = count()
 SENTENCES = ("A dog runs.", "Where is it?", "word word word!", "x", "한국어 문장입니다.", "A B, c; d.")
 
 
@@ -105,22 +108,52 @@ def test_the_sentences_of_long_and_short_lines_take_turns() -> None:
     assert ended == [2, 1]
 
 
-def test_sentences_wait_to_be_encoded_together() -> None:
+def record_entries() -> tuple[RunningSearches, list[int]]:
+    """Searches, and how many sentences entered their batch each time."""
     one = job(batch=64)
     assert isinstance(one.model, Fake)
     sizes, encode = list[int](), one.model.encode
     one.model.encode = lambda sources: sizes.append(len(sources)) or encode(sources)  # type: ignore
-    searches = RunningSearches({"m": one})
-    for ticket in range(40):
-        text = "word " * 20 if ticket < WAIT_POSITIONS else "a dog"
-        searches.add(ticket, LineRequest("m", Line(1, text)), is_streamed=False)
-        if ticket in (0, WAIT_POSITIONS - 1) or ticket >= WAIT_POSITIONS:
-            searches.advance()
-    assert sizes[:2] == [1, WAIT_POSITIONS - 1]  # the first at once, the others at the next position
-    assert min(sizes[2:]) > 1
+    return RunningSearches({"m": one}), sizes
+
+
+def add(searches: RunningSearches, text: str, times: int) -> None:
+    for _ in range(times):
+        searches.add(next(TICKETS), LineRequest("m", Line(1, text)), is_streamed=False)
+
+
+def test_sentences_wait_to_be_encoded_together() -> None:
+    searches, sizes = record_entries()
+    add(searches, "word " * 20, 1)
+    searches.advance()
+    assert sizes == [1]  # at once
+    add(searches, "word " * 20, WAIT_POSITIONS - 1)
+    searches.advance()
+    add(searches, "word " * 20, 1)
+    searches.advance()
+    assert sizes == [1, WAIT_POSITIONS]
+    for _ in range(32):
+        add(searches, "a dog", 1)
+        searches.advance()
+    assert min(sizes[1:]) > 1
     while not searches.is_idle:
         searches.advance()
-    assert sum(sizes) == 40
+    assert sum(sizes) == 33 + WAIT_POSITIONS
+
+
+def test_a_sentence_waits_for_a_limited_number_of_positions_however_many_are_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "MAX_WAIT", 5)
+    searches, sizes = record_entries()
+    add(searches, "word " * 20, 40)
+    searches.advance()
+    add(searches, "a dog", 1)
+    for _ in range(4):
+        searches.advance()
+    assert (sizes, searches.live) == ([40], 40)
+    searches.advance()
+    assert sizes == [40, 1]
 
 
 def test_settings_that_a_model_cannot_do_are_the_error_of_their_request() -> None:
