@@ -61,6 +61,7 @@ def new(
 def _format_summary(facts: "ProjectFacts", directory: Path) -> list[str]:
     """Describe the new directory in a few lines, and print warnings to stderr."""
     from nmt.lab.project.report import describe_time, list_findings
+    from nmt.text_encoding import quote
 
     findings = [finding for _, finding in list_findings(facts) if finding.level != "note"]
     for finding in findings:
@@ -75,4 +76,4 @@ def _format_summary(facts: "ProjectFacts", directory: Path) -> list[str]:
         ["training", describe_time(facts)],
         ["report", f"{directory / 'report.md'}"],
     ]
-    return [format_table(rows, align="ll", widths=(9,)), f"\nnow train it: nmt run {directory}"]
+    return [format_table(rows, align="ll", widths=(9,)), f"\nnow train it: nmt run {quote(str(directory))}"]

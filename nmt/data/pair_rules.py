@@ -28,6 +28,8 @@ class LineRule(NamedTuple):
     advice: str
 
 
+CONTINUATION = "\x80-\xbfŒœŠšŸŽžƒˆ‚„†‡‰‹€™•"
+"""Characters after the first of a character in UTF-8 that was read as Latin-1 or Windows-1252."""
 LINE_RULES = (
     LineRule(
         re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]"),
@@ -41,9 +43,16 @@ LINE_RULES = (
         "they carry no meaning, and each takes an entry of the vocabulary: remove them",
     ),
     LineRule(
-        re.compile("\ufffd|[ÂÃ][\x80-\xbf]|â€"),
+        re.compile(
+            f"\ufffd|[ÂÃ][{CONTINUATION}]|â€|([ÄÅÎÏÐÑØÙ][{CONTINUATION}]){{2}}|([ã-í][{CONTINUATION}]{{2}}){{2}}"
+        ),
         "with signs of a wrong decoding (� or Ã¼ instead of letters)",
         "get the original text again; where that is not possible, remove these lines",
+    ),
+    LineRule(
+        re.compile(r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"),
+        "with HTML entities (&quot; &#39; &amp; instead of characters)",
+        "the model learns to write them: replace them by their characters (`html.unescape` of Python)",
     ),
 )
 UNCLEAN = re.compile("|".join(["[\t\n\ufffd]", *(rule.pattern.pattern for rule in LINE_RULES[:2])]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from nmt.data.pair_rules import LINE_RULES
 from nmt.data.pairs import Corpus
 from nmt.data.script import find_main_script
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
@@ -85,6 +86,19 @@ def test_in_a_healthy_corpus_nothing_is_found(tmp_path: Path) -> None:
             "warning",
             "1 line with signs of a wrong decoding",
             "train.en, line 8",
+        ),
+        *(
+            (
+                {7: ("so ein Mann mit dem Hund", f"so {text}")},
+                "warning",
+                "1 line with signs of a wrong decoding",
+                "train.en, line 8",
+            )
+            for text in ("StraÃŸe", "Ã„pfel", "Ð¾Ð±Ð°ÐºÐ°", "í•œêµ­ì–´")
+        ),
+        *(
+            ({7: ("so ein Mann", text)}, "warning", "1 line with HTML entities", "train.en, line 8")
+            for text in ("a &quot;b", "it &#39;s", "&#xe4;", "f&uuml;r", "A &amp; B")
         ),
         (
             {7: ("Hund und Katze", "собака и кошка"), 9: ("123", "123")},
@@ -211,3 +225,11 @@ def test_a_line_has_the_script_of_most_of_its_letters(line: str, script: str | N
 def test_a_real_corpus_is_nearly_healthy(shared_corpora: Path) -> None:
     files = tuple(shared_corpora / "multi30k" / f"val.{suffix}.gz" for suffix in ("de", "en"))
     assert check_corpus(Survey(Corpus(files, languages=("de", "en")))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["R & D; x & y;", "MANHÃ” e MAÃ", "Ñandú, Ðað, Ørsted", "à « là », ça…", "ãé", "Tom & Jerry; & so"],
+)
+def test_rare_letters_and_ampersands_are_no_damage(text: str) -> None:
+    assert not [rule.description for rule in LINE_RULES if rule.pattern.search(text)]

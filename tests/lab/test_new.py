@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 
@@ -296,6 +297,61 @@ def test_files_that_do_not_belong_together_are_refused() -> None:
     assert result.exit_code == 1
     assert "source and target lines do not seem to belong together" in " ".join(result.stderr.split())
     assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize(("share", "code"), [(0.5, 1), (1.0, 1), (0.05, 0), (0.0, 0)])
+def test_pairs_with_exchanged_sides_are_found(share: float, code: int) -> None:
+    """As in a file that was joined from two, one with its columns in the other order."""
+    hangul = str.maketrans({letter: chr(0xAC00 + 28 * code) for code, letter in enumerate(ascii_letters)})
+    pairs = [(src.translate(hangul), tgt) for src, tgt in corpus(200)]
+    first = round(share * len(pairs))
+    pairs = [pair[::-1] for pair in pairs[:first]] + pairs[first:]
+    result = nmt("new", "mine", *two_files(pairs, languages=("ko", "en")))
+    assert result.exit_code == code, result.stderr
+    message = " ".join(result.stderr.split())
+    assert ("exchange" in message) is (share > 0)
+    assert "do not seem to belong together" not in message
+    assert Path("mine").exists() is (code == 0)
+
+
+@pytest.mark.usefixtures("speed")
+def test_exchanged_sides_in_one_script_are_found_by_language() -> None:
+    pytest.importorskip("py3langid", reason="py3langid is not installed")
+    german = "Der Hund läuft {} über die grüne Wiese und das Wasser"
+    english = "The dog runs {} over the green meadow and the water"
+    pairs = [(german.format(src), english.format(tgt)) for src, tgt in corpus(200)]
+    files = two_files([pair[::-1] for pair in pairs[:90]] + pairs[90:])
+    result = nmt("new", "mine", *files)
+    assert result.exit_code == 1
+    assert "of a sample of pairs seem to have exchanged sides" in " ".join(result.stderr.split())
+
+
+@pytest.mark.usefixtures("speed")
+def test_more_pairs_for_training_than_for_the_test() -> None:
+    result = nmt("new", "mine", *two_files(corpus(200)), "--held-out", "80")
+    assert result.exit_code == 1
+    assert "40 pairs are left for training, 80 for the test" in " ".join(result.stderr.split())
+    assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("speed")
+def test_few_pairs_are_reported() -> None:
+    result = nmt("new", "mine", *two_files(corpus(200)))
+    assert "200 pairs are few" in " ".join(result.stderr.split())
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize(
+    ("directory", "command"),
+    [("my model", "nmt run 'my model'"), ("./-mine", "nmt run ./-mine"), ("-mine", "nmt run ./-mine")],
+)
+def test_the_next_command_can_be_copied(directory: str, command: str) -> None:
+    output = done(nmt("new", "--", directory, *two_files(corpus(200))))
+    assert f"now train it: {command}\n" in output
+    [document] = Path().glob("*m*/README.md")
+    assert f"    {command}  " in document.read_text("utf-8")
+    assert f"command:  {command}\n" in (document.parent / "recipe.yaml").read_text("utf-8")
 
 
 @pytest.mark.usefixtures("speed")

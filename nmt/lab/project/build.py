@@ -15,6 +15,7 @@ from nmt.data.splitting import Pair, SplitSettings, split_pairs_by_group
 from nmt.errors import DataError
 from nmt.files import atomic_directory, file_sha256, write_file
 from nmt.lab.doctor.corpus_checks import check_corpus
+from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.survey import Survey
 from nmt.lab.project.choices import (
     MANY_CHARACTERS,
@@ -25,12 +26,13 @@ from nmt.lab.project.choices import (
 )
 from nmt.lab.project.facts import ProjectFacts
 from nmt.lab.project.fitting import fit_settings
-from nmt.lab.project.languages import check_language
+from nmt.lab.project.languages import check_language, check_order
 from nmt.lab.project.pair_files import PairInputs
 from nmt.lab.project.report import write_documents
 from nmt.outputs import check_new_directory
 from nmt.recipe.reader import RECIPE, SPLIT
 from nmt.reservoir import Reservoir
+from nmt.text_encoding import quote
 
 FEWEST_PAIRS = 100
 """Clean pairs below which no project is created."""
@@ -38,6 +40,8 @@ COMMON_SCRIPT = 0.05
 """Share of the lines of a side from which their script counts as one of the scripts of the side."""
 SCRIPT_SHARE = 0.3
 """Share of the letters of a side that must be in its scripts."""
+FEW_PAIRS = 500
+"""Clean pairs below which a warning is reported."""
 SAMPLED = 500
 """Pairs whose languages are checked."""
 COUNTED = 200_000
@@ -123,17 +127,26 @@ def _write_clean_pairs(facts: ProjectFacts, folder: Path) -> Path:
     facts.cleaning = join_reports(reports)
     if facts.cleaning.kept < FEWEST_PAIRS:
         raise DataError(f"too few good pairs, at least {FEWEST_PAIRS} are needed: {facts.cleaning}")
+    if facts.cleaning.kept < FEW_PAIRS:
+        what = f"{facts.cleaning.kept:,} pairs are few: most words of new text will be unknown to the model"
+        facts.language_findings.append(
+            Finding("warning", what, facts.inputs.describe_files(), "", "add pairs")
+        )
+    facts.language_findings += check_order(
+        sample.items, facts.inputs.languages, facts.inputs.describe_files()
+    )
+    _raise_errors(facts.language_findings)
     if any(finding.level == "error" for _, findings in facts.findings for finding in findings):
-        _check_clean_pairs(Corpus((file,), languages=facts.inputs.languages))
+        _raise_errors(check_corpus(Survey(Corpus((file,), languages=facts.inputs.languages))))
     for side, language in enumerate(facts.inputs.languages):
-        where = ", ".join(corpus.files[min(side, len(corpus.files) - 1)].name for corpus in corpora)
+        where = facts.inputs.describe_files(side)
         facts.language_findings += check_language([pair[side] for pair in sample.items], language, where)
     return file
 
 
-def _check_clean_pairs(corpus: Corpus) -> None:
-    """Raise DataError for errors of the input that cleaning did not remove."""
-    for finding in check_corpus(Survey(corpus)):
+def _raise_errors(findings: Sequence[Finding]) -> None:
+    """Raise DataError for the first error, if there is one."""
+    for finding in findings:
         if finding.level == "error":
             raise DataError("\n".join(filter(None, [finding.what, finding.example, finding.advice])))
 
@@ -159,8 +172,12 @@ def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
                 counted += 1
                 for characters, text in zip(facts.characters, pair, strict=True):
                     characters.update(text)
-    if not facts.split.parts["train"]:
-        raise DataError("no pair is left for training: give more pairs, or a smaller --held-out")
+    train, test = facts.split.parts["train"], facts.split.parts["test"]
+    if train < test:
+        raise DataError(
+            f"only {train:,} pairs are left for training, {test:,} for the test: give more pairs, or a "
+            "smaller --held-out"
+        )
 
 
 def _build_corpus_facts(facts: ProjectFacts) -> CorpusFacts:
@@ -190,7 +207,7 @@ def _format_header(facts: ProjectFacts, directory: Path) -> list[str]:
     return [
         f"{src} to {tgt}, {facts.split.parts['train']:,} training pairs; made by nmt new {__version__}.",
         "",
-        f"command:  nmt run {directory}",
+        f"command:  nmt run {quote(str(directory))}",
         "",
         "Every value can be changed here, or on the command line: nmt run DIR training.stop_after=20e",
     ]

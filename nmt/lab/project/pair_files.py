@@ -37,6 +37,12 @@ class PairInputs(NamedTuple):
         """All files."""
         return [file for corpus in self.corpora for file in corpus.files]
 
+    def describe_files(self, side: int | None = None) -> str:
+        """List the names of all files, or of those of a side."""
+        if side is None:
+            return ", ".join(file.name for file in self.files)
+        return ", ".join(corpus.files[min(side, len(corpus.files) - 1)].name for corpus in self.corpora)
+
 
 class NamedCorpus(NamedTuple):
     """A corpus of the command line: the argument of `find_corpus`, and the languages that the files name."""

@@ -1,6 +1,5 @@
 """The documents of a project directory: the report on its pairs, and the instructions."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from nmt.lab.doctor.finding import Finding, format_count
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_html, to_markdown
 from nmt.lab.project.facts import ProjectFacts
 from nmt.operating_system import count_cores
+from nmt.text_encoding import quote
 
 RULE = (
     "Test and validation pairs were drawn first. Pairs that share a sentence, directly or through other "
@@ -96,14 +96,14 @@ def _build_counts(report: FilterReport) -> Iterator[Block]:
 
 def _build_instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     src, tgt = facts.inputs.languages
-    name = shlex.quote(str(directory))
+    name = quote(str(directory))
     commands = {
         f"nmt run {name}": "train and test; Ctrl-C stops, the same command resumes",
         f"nmt translate {name}/run -i in.{src} -o out.{tgt}": "",
         f"nmt doctor {name}/run": "what to improve",
         f"nmt tune {name}/run --write": "choose beam and length penalty, calibrate --quality",
         f"nmt serve {name}/run": "translate on a web page and for other programs",
-        f"nmt average {name}/run -o {name}-model": "a model directory to share",
+        f"nmt average {name}/run -o {quote(f'{directory}-model')}": "a model directory to share",
     }
     yield heading(f"{directory.name}: a translator from {src} to {tgt}", 1)
     yield paragraph(
