@@ -1,14 +1,19 @@
 """Steps run when something has changed, resume, fail alone and run in parallel."""
 
 import json
+import sys
 import threading
+import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from nmt.errors import DataError
 from nmt.lab.pipeline.engine import StepResult, run_steps
+from nmt.lab.pipeline.runner import StepRunner
 from nmt.lab.pipeline.steps import STATE, PipelineStep, sort_steps
+from nmt.lab.processes import ChildProcesses
 
 STEPS = [
     PipelineStep("model", ["train", "r"], ["in"], ["model"]),
@@ -192,3 +197,15 @@ def test_the_settings_of_a_step_are_the_same_in_a_moved_directory(tmp_path: Path
 def test_steps_are_sorted_by_what_they_need_else_as_written() -> None:
     steps = [STEPS[1], STEPS[2], STEPS[0]]
     assert [step.name for step in sort_steps(steps)] == ["other", "model", "out"]
+
+
+def test_a_clock_that_is_set_back_gives_no_negative_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count(1_000_000, -1000)
+    with ChildProcesses(tmp_path, 1) as processes:
+        folder = tmp_path / "pipeline"
+        folder.mkdir()
+        runner = StepRunner(folder, processes, program=[sys.executable, "-c", ""])
+        monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+        assert runner.run(PipelineStep("one", [], [], [])) >= 0

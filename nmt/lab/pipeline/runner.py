@@ -46,14 +46,14 @@ class StepRunner:
         Raises DataError if it fails.
         """
         log, times = (self.directory / LOGS / f"{step.name}.{suffix}" for suffix in ("log", "json"))
-        before, start = _read_seconds(times, log), time.time()
-        write_file(times, json.dumps(AttemptTimes(before, start)._asdict()).encode())
+        before, start = _read_seconds(times, log), time.monotonic()
+        write_file(times, json.dumps(AttemptTimes(before, time.time())._asdict()).encode())
         self._run_command(step, log)
         for output in step.outputs:
             if not (self.directory / output).exists():
                 raise DataError(f"it has not written {output}; see {log}")
         times.unlink()
-        return before + time.time() - start
+        return before + time.monotonic() - start
 
     def _run_command(self, step: PipelineStep, log: Path) -> None:
         command = [*self.program, *step.words]
