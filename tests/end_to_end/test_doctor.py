@@ -1,6 +1,7 @@
 """`nmt doctor` and `nmt plot` as they are typed, on a run that went well and on copies that did not."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,30 @@ def broken(finished: Finished, folder: Path, breaking: Callable[[Any], None]) ->
     shutil.rmtree(best)
     write(best, saved.model, saved.trainer, saved.metadata)
     return run
+
+
+@pytest.mark.parametrize(
+    ("last", "what"),
+    [
+        ({"loss": None, "perplexity": None}, "the loss became NaN at update 9,000"),
+        ({"loss": 50.0, "perplexity": math.exp(50)}, "the loss is worse than random guessing: 50.00"),
+        ({"loss": 2.0, "perplexity": 7.4}, "there is no checkpoint yet"),
+    ],
+)
+def test_a_run_that_diverged_before_its_first_checkpoint_is_named(
+    finished: Finished, tmp_path: Path, last: dict[str, float], what: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run, symlinks=True)
+    shutil.rmtree(run / "checkpoints")
+    events = [
+        {"event": "update", "update": update, "epoch": 1.0, "loss": 5.0, "perplexity": 148.4}
+        for update in (30, 60)
+    ]
+    lines = [json.dumps(event) for event in (*events, {**events[0], "update": 9000, **last})]
+    (run / "metrics.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    (finding,) = findings(run)
+    assert finding["what"].startswith(what)
 
 
 def unknown_only(model: Any) -> None:

@@ -25,7 +25,7 @@ from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from nmt.recipe.training import find_task
 from nmt.training import checkpoint
-from nmt.training.run_state import RunState, TrainingPosition, read_run_state
+from nmt.training.run_state import BestScore, RunState, TrainingPosition, read_run_state
 
 SURVEYED = 50_000  # pairs of each training corpus that are checked
 TRANSLATED = 100  # validation lines that are translated, spread evenly
@@ -41,13 +41,24 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     except DataError as error:
         return {}, [Finding("error", str(error))]
     if last is None:
-        return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
+        return {}, check_start(run, recipe, events)
     state = read_run_state(last)
     history = read_history(run, recipe, state, events, vocabulary=len(last.model["decoder.output.bias"]))
     findings = [*check_training_data(recipe), *check_curves(history)]
     if not history.is_best_arbitrary() and not find_fatal(history):  # otherwise they are meaningless
         findings += check_translations(run, recipe)
     return describe_progress(state, find_epochs(state, events)), findings
+
+
+def check_start(run: Path, recipe: Recipe, events: Sequence[Event]) -> list[Finding]:
+    """Return what is wrong with a run without a checkpoint: it may have diverged already."""
+    early = Finding("note", "there is no checkpoint yet", advice="wait for the first validation")
+    try:
+        vocabulary = len(load_own_vocabularies(run, recipe)[-1])
+    except (IndexError, NmtError):
+        return [early]
+    state = RunState(BestScore(recipe.training.validation.deciding_metric))
+    return [find_fatal(read_history(run, recipe, state, events, vocabulary=vocabulary)) or early]
 
 
 def read_history(
