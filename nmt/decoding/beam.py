@@ -106,14 +106,15 @@ class SearchBatch:
     def _run_beams(self) -> BeamRows | None:
         """Let the model run positions; return the hypotheses selected at the last, None if it ran none."""
         model, sentences, rows = self._beam_model, self.sentences, self._rows
-        if model is None or not all(sentence.is_plain for sentence in sentences):
+        if model is None or not all(sentence.is_free for sentence in sentences):
             return None
         left = min(sentence.limit - sentence.length for sentence in sentences)
         positions = max(1, min(left, self.positions // len(sentences)))
         needed, floors = zip(*(sentence.thresholds(positions) for sentence in sentences), strict=True)
         beams = LiveBeams(
             *(rows.tokens, rows.parents, rows.groups, rows.totals, self.options.beam),
-            *(never_generated(self.options), EOS, positions, np.array(needed), np.array(floors)),
+            *(never_generated(self.options), EOS, sentences[0].request.symbols, positions),
+            *(np.array(needed), np.array(floors)),
         )
         run = model.run_beams(beams, self._state, [sentence.memory for sentence in sentences])
         if run is None or not len(run.counts):

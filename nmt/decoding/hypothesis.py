@@ -199,9 +199,8 @@ class SentenceSearch:
         self.is_restricted = bool(
             self.required or request.forbidden or request.closed or options.no_repeat_ngram
         )
-        self.is_plain = not (  # nothing is blocked or forced
-            self.is_restricted or self.is_tracked or request.prefix or request.symbols or self.minimum
-        )
+        self.is_free = not (self.is_restricted or self.is_tracked or request.prefix or self.minimum)
+        self.is_plain = self.is_free and not request.symbols  # nothing is blocked or forced
         self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
 
     def count_missing(self, track: Track) -> int:

@@ -46,6 +46,7 @@ class LiveBeams(NamedTuple):
     width: int  # of each beam
     never: Sequence[int]  # tokens that are not generated
     eos: int
+    symbols: range  # copy symbols, none of which may follow: the search handles a position with one
     positions: int  # at most
     needed: Doubles  # [G, positions]
     floors: Doubles  # [G]
@@ -90,8 +91,8 @@ class BeamModel(Protocol):
     def run_beams(self, beams: LiveBeams, state: Any, memories: Sequence[Any], /) -> BeamPositions | None:
         """Extend hypotheses as `step` and the search do, `memories` [G] being those of the sentences.
 
-        Positions end before one with NaN, or at which a beam has no continuation. None if the model has parts
-        that cannot run so.
+        Positions end before one with NaN or a copy symbol, or at which a beam has no continuation. None if
+        the model has parts that cannot run so.
         """
 
 

@@ -15,11 +15,14 @@ from nmt.recurrence.trace.kernel import COPY_KERNEL, RESULT, VALUE
 REFUSED = 2  # of position.c
 
 
+_BEAM_NUMBERS = "R", "k", "width", "never", "eos", "first_symbol", "last_symbol", "t", "positions"
+
+
 class _BeamArguments(ctypes.Structure):
     """`struct select_beams` of position.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("R", "k", "width", "never", "eos", "t", "positions")),
+        *((name, c_int64) for name in _BEAM_NUMBERS),
         *(("values", c_void_p), ("tokens", c_void_p), ("N", c_int64)),
         *((name, c_void_p) for name in ("kept", "scores", "needed", "floor", "count")),
         ("stop", c_int64),
@@ -60,6 +63,7 @@ class BeamLoop:
             arguments = self.arguments
             arguments.k, arguments.width, arguments.positions = k, beams.width, beams.positions
             arguments.never, arguments.eos = sum(1 << token for token in beams.never), beams.eos
+            arguments.first_symbol, arguments.last_symbol = beams.symbols.start, beams.symbols.stop
             arguments.N, arguments.kept, arguments.scores = most, kept.ctypes.data, scores.ctypes.data
             arguments.needed, arguments.floor = beams.needed.ctypes.data, beams.floors.ctypes.data
             arguments.count, arguments.previous = counts.ctypes.data, previous.ctypes.data

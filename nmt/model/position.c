@@ -214,9 +214,10 @@ void best_listed(int64_t t, const struct best_listed *l) {
 
    `stop` is EVENT if the caller has something to do: a hypothesis ended with more than `needed` of its group, no
    live one of a group has more than `floor`, or a token's vector is missing. Without an event those that ended
-   are dropped. It is REFUSED if a group has NaN or no continuation; then nothing has changed. */
+   are dropped. It is REFUSED if a group has NaN, a copy symbol among those tokens, or no
+   continuation; then nothing has changed. */
 struct select_beams {
-    int64_t R, k, width, never, eos, t, positions; /* t: of so many positions */
+    int64_t R, k, width, never, eos, first_symbol, last_symbol, t, positions; /* t: of so many positions */
     const number *values; /* [R, k] of `best` ... */
     const int64_t *tokens;   /* ... and their tokens */
     int64_t N, *kept;        /* [positions + 1, 3, N]: tokens, parents and groups before and after each position */
@@ -244,7 +245,7 @@ void select_beams(int64_t ignored, struct select_beams *x) {
             for (int64_t c = r * x->k; c < (r + 1) * x->k; c++) {
                 double z = x->values[c], sum = totals[r] + z;
                 if (x->tokens[c] < 64 && x->never >> x->tokens[c] & 1) continue;
-                if (z != z) return;
+                if (z != z || (x->first_symbol <= x->tokens[c] && x->tokens[c] < x->last_symbol)) return;
                 if (z == -INFINITY || (found - first == x->width && !(sum > total[found - 1]))) break;
                 int64_t i = found - first < x->width ? found++ : found - 1;
                 for (; i > first && sum > total[i - 1]; i--)

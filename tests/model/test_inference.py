@@ -195,6 +195,21 @@ def test_positions_that_run_in_c_give_the_hypotheses_of_the_search_in_python(
         assert any(one.finished for _, found in plain for one in found)
 
 
+@pytest.mark.parametrize("settings", [{"beam": 1}, {"beam": 4, "batch": 1}, {"beam": 3, "batch": 4}])
+def test_sentences_without_copies_run_in_c_where_other_sentences_may_have_copies(
+    settings: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = prepared("lstm", "general")
+    model.model.decoder.output.bias.data[20:24] -= 0.1  # only some positions have copy symbols
+    requests = [Request(number, source, symbols=range(20, 24)) for number, source in enumerate(sentences())]
+    plain = sorted(search(StepsOnly(model), requests, Options(**settings)))
+    assert not {20, 21, 22, 23} & {token for _, found in plain for one in found for token in one.ids}
+    steps, step = [], model.step
+    monkeypatch.setattr(model, "step", lambda *arguments: steps.append(1) or step(*arguments))
+    assert sorted(search(model, requests, Options(**settings))) == plain
+    assert 0 < len(steps) < sum(len(found[0].ids) for _, found in plain)
+
+
 def test_nan_is_an_error_where_positions_run_in_c() -> None:
     model = prepared("gru", "general")
     model.model.decoder.output.bias.data[5] = torch.nan
