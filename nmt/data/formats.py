@@ -17,6 +17,9 @@ Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
 HEAD = 1 << 16  # bytes of a TMX file in which its languages are looked for
 PARQUET_ROWS = 4096  # rows read at once
+NESTED = (
+    "translation"  # the field of JSON objects and Parquet rows whose fields are the texts, if there is one
+)
 LINE_END = re.compile(r"\s*\n\s*")
 
 
@@ -57,7 +60,13 @@ def _read_object(line: str, where: str) -> dict[str, Any]:
     if not isinstance(entry, dict):
         array = "; `jq -c .[]` writes the objects of an array, one per line" * isinstance(entry, list)
         raise DataError(f"{where}: expected a JSON object such as {{…}}{array}")
-    return entry
+    return _unnest(entry)
+
+
+def _unnest(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with the texts of its field `translation`, where Hugging Face Datasets has them."""
+    texts = entry.get(NESTED)
+    return {**entry, **texts} if isinstance(texts, dict) else entry
 
 
 def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[str], where: str) -> Row:
@@ -171,13 +180,23 @@ def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -
     """Yield the columns named like the languages, and further ones; MissingPackage without pyarrow."""
     wanted = [*languages, *columns]
     with _open_parquet(path) as file:
-        names = file.schema_arrow.names
-        missing = [column for column in wanted if column not in names]
+        holders = {field.name: column for column, field in _list_parquet_fields(file)}
+        missing = [column for column in wanted if column not in holders]
         if missing:
-            raise DataError(f"{path}: no column '{missing[0]}'; available: {', '.join(names)}")
-        batches = (batch.to_pylist() for batch in file.iter_batches(PARQUET_ROWS, columns=wanted))
+            raise DataError(f"{path}: no column '{missing[0]}'; available: {', '.join(holders)}")
+        read = sorted({holders[column] for column in wanted})
+        batches = (batch.to_pylist() for batch in file.iter_batches(PARQUET_ROWS, columns=read))
         for number, row in enumerate(chain.from_iterable(batches), 1):
-            yield _fields(row, languages, columns, f"{path}, row {number}")
+            yield _fields(_unnest(row), languages, columns, f"{path}, row {number}")
+
+
+def _list_parquet_fields(file: Any) -> list[tuple[str, Any]]:
+    """Return each column of a file, and each text in `translation`, with the column that holds it."""
+    schema = file.schema_arrow
+    nested = [field for field in schema if field.name == NESTED and str(field.type).startswith("struct")]
+    return [(field.name, field) for field in schema] + [
+        (NESTED, one) for field in nested for one in field.type
+    ]
 
 
 @contextmanager
@@ -220,6 +239,5 @@ def find_languages(path: Path) -> tuple[list[str], bool]:
         return (primary if len(set(primary)) == len(primary) else found), is_known
     if form == ".parquet":
         with _open_parquet(path) as file:
-            schema = file.schema_arrow
-            return [n for n, kind in zip(schema.names, schema.types, strict=True) if kind == "string"], True
+            return [one.name for _, one in _list_parquet_fields(file) if one.type == "string"], True
     return [], False

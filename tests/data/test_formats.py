@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.data.formats import find_languages
 from nmt.data.pairs import Corpus, find_corpus, read_pairs, read_rows
 from nmt.errors import DataError, MissingPackage, UsageError
 
@@ -42,6 +43,21 @@ def write(folder: Path, form: str) -> str:
         sides = dict(zip(("de", "en"), map(list, zip(*PAIRS, strict=True)), strict=True))
         parquet.write_table(pyarrow.table({**sides, "x": [1] * len(PAIRS)}), path)
     return path.name.removesuffix(".gz")
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".parquet"])
+def test_texts_in_a_field_translation_are_read_as_hugging_face_writes_them(tmp_path: Path, form: str) -> None:
+    entries = [{"id": 1, "translation": dict(zip(("de", "en"), pair, strict=True))} for pair in PAIRS]
+    path = tmp_path / f"a{form}"
+    if form == ".parquet":
+        parquet, pyarrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+        parquet.write_table(pyarrow.Table.from_pylist(entries), path)
+    else:
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    assert find_languages(path) == (["de", "en"], True)
+    assert list(read_pairs(find_corpus(path.name, root=tmp_path, src="de", tgt="en"))) == PAIRS
+    with pytest.raises(DataError, match=r"'fr'; available: id, translation, de, en"):
+        list(read_pairs(find_corpus(path.name, root=tmp_path, src="de", tgt="fr")))
 
 
 @pytest.mark.parametrize("form", [".tsv", ".tsv.gz", ".jsonl", ".tmx", ".parquet"])

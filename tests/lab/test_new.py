@@ -486,7 +486,7 @@ def test_what_newcomers_have_is_refused_with_what_to_do(words: list[str], code: 
         "attribution.tsv": "".join(f"{src}\t{tgt}\tCC-BY 2.0\n" for src, tgt in pairs),
         "array.jsonl": json.dumps(objects, indent=1),
         "line.jsonl": json.dumps(objects),
-        "nested.jsonl": json.dumps({"translation": objects[0]}),
+        "nested.jsonl": json.dumps({"pair": objects[0]}),
         "one.jsonl": json.dumps({"text": "Ein Hund."}),
         "pairs.csv": "".join(f'"{src}","{tgt}"\n' for src, tgt in pairs),
         "pairs.json": json.dumps(objects),
