@@ -31,7 +31,7 @@ SMALL = (
 LOSSES = {
     "bible-ko-en-lstm": (3.6041, 3.5060),
     "hello": (2.6090, 2.5672),
-    "multi30k-de-en-deep": (3.9011, 3.8253),
+    "multi30k-de-en-deep": (3.3241, 3.2425),
     "multi30k-de-en-gru": (3.5920, 3.4842),
     "multi30k-de-en-lstm": (3.6178, 3.5195),
     "multi30k-de-en-no-attention": (3.6957, 3.6162),
@@ -49,7 +49,7 @@ LOSSES = {
 # Another processor rounds otherwise: without vector instructions most recipes differ by less than 0.0001.
 # A torch without MKL draws other dropout masks: then losses are only alike.
 TOLERANCE = 5e-3 if torch.backends.mkl.is_available() else 0.1  # type: ignore[no-untyped-call]
-# The first state is 0, and layer norm enlarges what is nearly 0 three hundred times, in three layers: engines
+# The first state is 0, and layer norm enlarges what is nearly 0 thirty times, in three layers: engines
 # that round differently are 0.01 apart after twelve updates.
 TOLERANCES = {"multi30k-de-en-deep": max(0.02, TOLERANCE)}
 
