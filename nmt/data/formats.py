@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+from nmt.data.script import find_primary_language
 from nmt.data.text import LONGEST_LINE, open_file, read_lines, strip_compression, survey_file
 from nmt.errors import DataError, UsageError, report_missing_packages
 
@@ -17,9 +18,7 @@ Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
 HEAD = 1 << 16  # bytes of a TMX file in which its languages are looked for
 PARQUET_ROWS = 4096  # rows read at once
-NESTED = (
-    "translation"  # the field of JSON objects and Parquet rows whose fields are the texts, if there is one
-)
+NESTED = "translation"  # field of a JSON object or Parquet row that may contain the texts
 LINE_END = re.compile(r"\s*\n\s*")
 
 
@@ -235,7 +234,7 @@ def find_languages(path: Path) -> tuple[list[str], bool]:
             memory.units(path, stream.read(HEAD))
         found = sorted(memory.given, key=lambda name: (not f"{name}-".startswith(f"{memory.source}-"), name))
         is_known = bool(found) and f"{found[0]}-".startswith(f"{memory.source}-")
-        primary = [language.partition("-")[0] for language in found]
+        primary = [*map(find_primary_language, found)]
         return (primary if len(set(primary)) == len(primary) else found), is_known
     if form == ".parquet":
         with _open_parquet(path) as file:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import sentencex
 
+from nmt.data.script import find_primary_language
+
 BLOCK = 1024  # characters: the time of the library grows with the square of the text
 LONG_CODES = (
     "am=amh, ar=ara/arb, az=aze, be=bel, bg=bul, bn=ben, ca=cat, cs=ces/cze, da=dan, de=deu/ger, "
@@ -116,7 +118,7 @@ def _may_have_several(text: str) -> bool:
 
 
 def _language_code(language: str) -> str:
-    code = re.split("[-_]", language.lower(), maxsplit=1)[0]
+    code = find_primary_language(language)
     return SHORT_CODES.get(code, code)
 
 

@@ -15,14 +15,12 @@ from nmt.recurrence.trace.kernel import COPY_KERNEL, RESULT, VALUE
 REFUSED = 2  # of position.c
 
 
-_BEAM_NUMBERS = "R", "k", "width", "never", "eos", "first_symbol", "last_symbol", "t", "positions"
-
-
 class _BeamArguments(ctypes.Structure):
     """`struct select_beams` of position.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in _BEAM_NUMBERS),
+        *((name, c_int64) for name in ("R", "k", "width", "never", "eos")),
+        *((name, c_int64) for name in ("first_symbol", "last_symbol", "t", "positions")),
         *(("values", c_void_p), ("tokens", c_void_p), ("N", c_int64)),
         *((name, c_void_p) for name in ("kept", "scores", "needed", "floor", "count")),
         ("stop", c_int64),

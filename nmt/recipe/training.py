@@ -139,7 +139,7 @@ def build_trainer(
     _check_smallest(recipe, resources.device)
     with progress.console.status("reading and encoding the data"):  # on a terminal only
         task = processes.run_first_then_others(lambda: find_task(recipe).prepare(run, processes))
-    frozen = freeze_parameters(task.model, training.freeze) if training.freeze else []
+    frozen = freeze_parameters(task.model, training.freeze)
     check_training_memory(recipe, task.model, resources.device)
     task.model.to(resources.device)
     if not processes.is_first:
@@ -171,8 +171,7 @@ def _check_smallest(recipe: Recipe, device: torch.device) -> None:
     """Raise UsageError, before the data is read, if the model does not fit whatever its vocabulary."""
     sizes = [len(SPECIALS)] * len(recipe.vocabulary_sides)
     smallest = outline_model(lambda: find_task(recipe).build_model(sizes))
-    if recipe.training.freeze:
-        freeze_parameters(smallest, recipe.training.freeze)
+    freeze_parameters(smallest, recipe.training.freeze)
     check_training_memory(recipe, smallest, device)
 
 

@@ -46,7 +46,7 @@ from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
-from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
+from nmt.training.objectives.likelihood import Likelihood, Objective, add_r_drop
 from nmt.training.validation import ValidateFunction, ValidationResult, evaluation_mode, sum_losses
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
@@ -154,8 +154,8 @@ def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> T
 def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
     """Build the training objective."""
     training = recipe.training
-    likelihood = Likelihood(settings=training, sample=training.teacher_forcing.feedback == "sample")
-    return RDrop(likelihood) if training.r_drop else likelihood
+    sample = training.teacher_forcing.feedback == "sample"
+    return add_r_drop(Likelihood(settings=training, sample=sample))
 
 
 def load_language_model(path: Path) -> LoadedLanguageModel:

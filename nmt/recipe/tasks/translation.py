@@ -43,7 +43,7 @@ from nmt.recipe.schema import TranslationRecipe, select_task
 from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
-from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
+from nmt.training.objectives.likelihood import Likelihood, Objective, add_r_drop
 from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
 from nmt.training.validation import TranslationValidator, ValidateFunction
@@ -134,8 +134,7 @@ class TranslationTask(Task[TranslationRecipe]):
 
 
 def _build_practice(recipe: TranslationRecipe, data: TranslationData) -> CopyPractice | None:
-    kinds = recipe.protected_kinds
-    if not kinds or build_protection(kinds, data.source, data.target) is None:
+    if build_protection(recipe.protected_kinds, data.source, data.target) is None:
         return None
     return CopyPractice(data.source, data.target, recipe.data.copy_practice)
 
@@ -207,8 +206,7 @@ def build_likelihood(recipe: TranslationRecipe) -> Objective:
     """Build the likelihood with its additional losses, and R-Drop."""
     training = recipe.training
     sample = training.teacher_forcing.feedback == "sample"
-    likelihood = Likelihood(settings=training, attention=training, sample=sample)
-    return RDrop(likelihood) if training.r_drop else likelihood
+    return add_r_drop(Likelihood(settings=training, attention=training, sample=sample))
 
 
 def _utility(metric: str, tokenize: str, target: Vocabulary) -> Utility:
@@ -259,8 +257,7 @@ def build_job(translator: LoadedTranslator, *, int8: bool = False) -> Job:
     """Build the translation job of a recipe's section `search`; with int8 weights are 8-bit integers."""
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
-    kinds = recipe.protected_kinds
-    protection = build_protection(kinds, translator.source, translator.target) if kinds else None
+    protection = build_protection(recipe.protected_kinds, translator.source, translator.target)
     options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
     job = Job(
         build_search_model(translator, int8=int8),

@@ -180,6 +180,11 @@ class RDrop:
         return by_word.new_zeros(rows).index_add(0, indices // length, by_word)
 
 
+def add_r_drop(likelihood: Likelihood) -> Objective:
+    """Return R-Drop of a likelihood if its settings give it a weight, else the likelihood."""
+    return RDrop(likelihood) if likelihood.settings.r_drop else likelihood
+
+
 def repeat_batch(batch: Batch) -> Batch:
     """Concatenate a batch with itself."""
     weights, alignments = batch.weights, batch.alignments
